@@ -1,0 +1,111 @@
+/**
+ * `npm test`: everything, in the order in which a fault is cheapest to find. Types, lint and unit tests first, then
+ * the local environment is brought up (left running if it already ran), then the tests against real services.
+ * `npm test -- unit plugins e2e` runs only the named phases. The last line is `N passed, N failed`.
+ */
+
+import { type SpawnOptions, spawn } from 'node:child_process';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+const root = join(import.meta.dirname, '..');
+const scratch = join(root, '.local', 'test');
+const minute = 60_000;
+
+interface Count {
+  passed: number;
+  failed: number;
+}
+
+interface Phase {
+  readonly name: string;
+  readonly run: () => Promise<Count>;
+}
+
+/** Runs a command to its end; past `limit` milliseconds its whole process group is ended. */
+async function command(args: readonly string[], limit: number, options: SpawnOptions = {}): Promise<number> {
+  const child = spawn(process.execPath, args, { cwd: root, stdio: 'inherit', detached: true, ...options });
+  const end = (signal: NodeJS.Signals): void => {
+    if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, signal);
+  };
+  const timer = setTimeout(() => {
+    console.error(`${args.join(' ')}: not finished after ${limit / minute} minutes, ending it`);
+    end('SIGTERM');
+    setTimeout(() => end('SIGKILL'), 10_000).unref();
+  }, limit);
+  const interrupt = (): void => end('SIGINT');
+  process.on('SIGINT', interrupt);
+  process.on('SIGTERM', interrupt);
+  try {
+    return await new Promise<number>((resolve, reject) => {
+      child.once('error', reject);
+      child.once('exit', (code) => resolve(code ?? 1));
+    });
+  } finally {
+    clearTimeout(timer);
+    process.off('SIGINT', interrupt);
+    process.off('SIGTERM', interrupt);
+  }
+}
+
+async function step(args: readonly string[], limit: number): Promise<Count> {
+  const code = await command(args, limit);
+  return code === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
+}
+
+/** A mocha run; a run that ends without its counts, or with a non-zero exit and no failed test, counts as one failure. */
+async function mocha(args: readonly string[], limit: number): Promise<Count> {
+  const counts = join(scratch, `counts-${process.pid}.json`);
+  await rm(counts, { force: true });
+  const code = await command(['node_modules/mocha/bin/mocha.js', '--reporter', 'test/reporter.cjs', ...args], limit, {
+    env: { ...process.env, TEST_COUNTS: counts, FORCE_COLOR: process.stdout.isTTY ? '1' : '0' },
+  });
+  const text = await readFile(counts, 'utf8').catch(() => undefined);
+  await rm(counts, { force: true });
+  if (text === undefined) return { passed: 0, failed: 1 };
+  const { passes, failures } = JSON.parse(text) as { passes: number; failures: number };
+  return { passed: passes, failed: code !== 0 && failures === 0 ? 1 : failures };
+}
+
+const local = (...args: string[]): string[] => ['--import', 'tsx', 'local/cli.ts', ...args];
+
+const phases: readonly Phase[] = [
+  { name: 'types', run: () => step(['node_modules/typescript/bin/tsc', '--noEmit'], 5 * minute) },
+  { name: 'lint', run: () => step(['node_modules/@biomejs/biome/bin/biome', 'check', '.'], 2 * minute) },
+  { name: 'unit', run: () => mocha(['--config', 'test/unit.mocharc.json'], 5 * minute) },
+  { name: 'environment', run: () => step(local('up'), 50 * minute) },
+  { name: 'plugins', run: () => mocha(['--config', 'test/plugins.mocharc.json'], 10 * minute) },
+  { name: 'e2e', run: () => mocha(['--config', 'test/e2e.mocharc.json'], 25 * minute) },
+];
+
+async function wasRunning(): Promise<boolean> {
+  return (await command(local('status'), minute, { stdio: 'ignore' })) === 0;
+}
+
+async function main(names: readonly string[]): Promise<number> {
+  const chosen = names.length === 0 ? phases : phases.filter(({ name }) => names.includes(name));
+  const unknown = names.filter((name) => !phases.some((phase) => phase.name === name));
+  if (unknown.length > 0)
+    throw new Error(`no phase ${unknown.join(', ')}; there are ${phases.map(({ name }) => name).join(', ')}`);
+  await mkdir(scratch, { recursive: true });
+  const keep = !chosen.some(({ name }) => name === 'environment') || (await wasRunning());
+  const total: Count = { passed: 0, failed: 0 };
+  for (const { name, run } of chosen) {
+    const started = Date.now();
+    console.log(`\n== ${name}`);
+    const { passed, failed } = await run();
+    total.passed += passed;
+    total.failed += failed;
+    console.log(
+      `== ${name}: ${failed === 0 ? 'passed' : `${failed} failed`} in ${Math.round((Date.now() - started) / 1000)} s`,
+    );
+    if (name === 'environment' && failed > 0) break;
+  }
+  if (!keep) await command(local('down'), 5 * minute);
+  const summary = `${total.passed} passed, ${total.failed} failed`;
+  await writeFile(join(scratch, 'summary'), `${summary}\n`);
+  console.log(`\n${summary}`);
+  return total.failed === 0 ? 0 : 1;
+}
+
+process.exitCode = await main(process.argv.slice(2));
