@@ -62,7 +62,11 @@ function kubectlDiff(resources: readonly StateResource[], env: NodeJS.ProcessEnv
 }
 
 /** One psql session that looks up what the stack's PostgreSQL resources describe. */
-function psqlLookUps(resources: readonly StateResource[], env: NodeJS.ProcessEnv, address: { host: string; port: number }): Run {
+function psqlLookUps(
+  resources: readonly StateResource[],
+  env: NodeJS.ProcessEnv,
+  address: { host: string; port: number },
+): Run {
   const literal = (value: unknown): string => `'${String(value).replaceAll("'", "''")}'`;
   const queries = ofPackage(resources, 'postgresql').map(({ type, inputs }) => {
     const name = literal(inputs?.name ?? inputs?.role);

@@ -36,7 +36,16 @@ export class AssetValue {
   constructor(readonly fields: Readonly<Record<string, unknown>>) {}
 }
 
-export type PropertyValue = null | boolean | number | string | PropertyValue[] | PropertyMap | Secret | Unknown | AssetValue;
+export type PropertyValue =
+  | null
+  | boolean
+  | number
+  | string
+  | PropertyValue[]
+  | PropertyMap
+  | Secret
+  | Unknown
+  | AssetValue;
 
 export interface PropertyMap {
   [key: string]: PropertyValue;

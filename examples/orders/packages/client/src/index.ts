@@ -1,0 +1,3 @@
+export { type ClientOptions, type CreateOptions, type ListOptions, OrdersClient } from './client.ts';
+export { OrdersError } from './error.ts';
+export type { InputError, NewOrder, Order, OrderItem, OrderPage, Problem } from './types.ts';

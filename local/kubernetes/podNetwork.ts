@@ -1,0 +1,124 @@
+import { existsSync } from 'node:fs';
+import { HOST_CIDR, POD_CIDR } from '../facts.ts';
+import { run, tryRun } from '../run.ts';
+import { LocalError } from '../service.ts';
+import { leaseDirectory, OWN_NAME } from './facts.ts';
+
+/** Debian's folder, then upstream's. */
+const PLUGIN_DIRECTORIES = ['/usr/lib/cni', '/opt/cni/bin', '/usr/libexec/cni'];
+const PLUGINS = ['ptp', 'host-local', 'portmap', 'loopback'];
+
+/** Where the CNI plugins are. */
+export function pluginDirectory(): string {
+  const found = PLUGIN_DIRECTORIES.find((directory) => PLUGINS.every((plugin) => existsSync(`${directory}/${plugin}`)));
+  if (found === undefined) {
+    throw new LocalError(
+      `the CNI plugins ${PLUGINS.join(', ')} are in none of ${PLUGIN_DIRECTORIES.join(', ')}; ` +
+        'install them: apt-get install containernetworking-plugins',
+    );
+  }
+  return found;
+}
+
+/**
+ * The network of pods: each on a pair of interfaces of its own, everything between pods is routed.
+ * A bridge would need the module br_netfilter for a pod that reaches another one through a Service; this needs none.
+ * Addresses leave the network under the host's (`renderPodNat`), not by the plugin: its rules would stay behind when a
+ * pod is killed with everything else.
+ */
+export function renderCni(leases: string = leaseDirectory()): string {
+  return JSON.stringify(
+    {
+      cniVersion: '1.0.0',
+      name: OWN_NAME,
+      plugins: [
+        {
+          type: 'ptp',
+          ipMasq: false,
+          ipam: {
+            type: 'host-local',
+            dataDir: leases,
+            ranges: [[{ subnet: POD_CIDR }]],
+            routes: [{ dst: '0.0.0.0/0' }],
+          },
+        },
+        { type: 'portmap', capabilities: { portMappings: true }, snat: true },
+      ],
+    },
+    undefined,
+    2,
+  );
+}
+
+/** nft(8) script that replaces the table whole: what pods send outside carries the host's address. */
+export function renderPodNat(): string {
+  return `table ip ${OWN_NAME}
+delete table ip ${OWN_NAME}
+table ip ${OWN_NAME} {
+  chain postrouting {
+    type nat hook postrouting priority srcnat; policy accept;
+    ip saddr ${POD_CIDR} ip daddr != { ${POD_CIDR}, ${HOST_CIDR} } masquerade
+  }
+}
+`;
+}
+
+/**
+ * Rules that let pods through a FORWARD chain that drops (dockerd and many firewalls set that policy): a verdict in a
+ * table of our own could not.
+ */
+function forwardRules(): string[][] {
+  return ['-s', '-d'].map((side) => ['FORWARD', side, POD_CIDR, '-m', 'comment', '--comment', OWN_NAME, '-j', 'ACCEPT']);
+}
+
+/** Idempotent. */
+export async function ensurePodNetwork(): Promise<void> {
+  await run('nft', ['-f', '-'], { input: renderPodNat() });
+  for (const rule of forwardRules()) {
+    const there = await tryRun('iptables', ['-w', '5', '-C', ...rule]);
+    if (there === undefined) await run('iptables', ['-w', '5', '-I', ...rule]);
+  }
+}
+
+/** Idempotent; also removes kube-proxy's tables and the rules of host ports. */
+export async function removePodNetwork(): Promise<void> {
+  await removeTable('ip', OWN_NAME);
+  await removeProxyTables();
+  for (const rule of forwardRules()) await tryRun('iptables', ['-w', '5', '-D', ...rule]);
+  await removeHostPorts();
+}
+
+/** kube-proxy leaves its rules when it ends. */
+export async function removeProxyTables(): Promise<void> {
+  for (const family of ['ip', 'ip6']) await removeTable(family, 'kube-proxy');
+}
+
+async function removeTable(family: string, name: string): Promise<void> {
+  await tryRun('nft', ['delete', 'table', family, name]);
+}
+
+/** Rules that the portmap plugin makes carry the name of the network in a comment (`iptables -S`). */
+export function hostPortRules(rules: string): { readonly rules: string[][]; readonly chains: string[] } {
+  const own = rules.split('\n').filter((line) => line.startsWith('-A ') && line.includes(`name: \\"${OWN_NAME}\\"`));
+  const chains = own.flatMap((line) => / -j (CNI-DN-[0-9a-f]+)/.exec(line)?.[1] ?? []);
+  return {
+    // Comments are quoted with escapes inside; iptables wants them as one argument.
+    rules: own.map((line) =>
+      [...line.slice('-A '.length).matchAll(/"((?:[^"\\]|\\.)*)"|(\S+)/g)].map(
+        (match) => match[1]?.replace(/\\(.)/g, '$1') ?? match[2] ?? '',
+      ),
+    ),
+    chains: [...new Set(chains)],
+  };
+}
+
+async function removeHostPorts(): Promise<void> {
+  const listed = await tryRun('iptables', ['-w', '5', '-t', 'nat', '-S']);
+  if (listed === undefined) return;
+  const { rules, chains } = hostPortRules(listed.stdout);
+  for (const rule of rules) await tryRun('iptables', ['-w', '5', '-t', 'nat', '-D', ...rule]);
+  for (const chain of chains) {
+    await tryRun('iptables', ['-w', '5', '-t', 'nat', '-F', chain]);
+    await tryRun('iptables', ['-w', '5', '-t', 'nat', '-X', chain]);
+  }
+}

@@ -1,0 +1,184 @@
+/**
+ * The little of the registry HTTP API that is needed here: look at and delete a manifest
+ * (https://distribution.github.io/distribution/spec/api/), with basic or token authentication
+ * (https://distribution.github.io/distribution/spec/auth/token/).
+ */
+
+import { createHash } from 'node:crypto';
+import { type IncomingMessage, request as httpRequest } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import type { Credentials } from './credentials.ts';
+import { DOCKER_HUB, isLoopback, type Reference } from './reference.ts';
+
+const MANIFEST_TYPES = [
+  'application/vnd.oci.image.index.v1+json',
+  'application/vnd.oci.image.manifest.v1+json',
+  'application/vnd.docker.distribution.manifest.list.v2+json',
+  'application/vnd.docker.distribution.manifest.v2+json',
+];
+const TIMEOUT_MS = 30_000;
+/** A manifest is a few kilobytes; registries refuse larger ones than 4 MiB (OCI distribution specification). */
+const MAX_BODY_BYTES = 4 * 1024 * 1024;
+
+/** An answer of the registry that is neither success nor "not found". */
+export class RegistryError extends Error {
+  constructor(
+    message: string,
+    /** HTTP status; 0 when the registry could not be reached. */
+    readonly status: number,
+  ) {
+    super(message);
+    this.name = 'RegistryError';
+  }
+}
+
+export interface RegistryClientOptions {
+  readonly credentials?: Credentials;
+  /** Accept any TLS certificate. @default false */
+  readonly insecureSkipVerify?: boolean;
+  /** `http:` or `https:`. @default http: for loopback addresses (as docker does), else https: */
+  readonly protocol?: 'http:' | 'https:';
+  readonly signal?: AbortSignal;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly headers: IncomingMessage['headers'];
+  readonly body: Buffer;
+}
+
+/** A client for one registry. Holds no connection between calls. */
+export class RegistryClient {
+  private readonly base: string;
+  private authorization: string | undefined;
+
+  constructor(
+    private readonly registry: string,
+    private readonly options: RegistryClientOptions = {},
+  ) {
+    const protocol = options.protocol ?? (isLoopback(registry) ? 'http:' : 'https:');
+    this.base = `${protocol}//${registry === DOCKER_HUB ? 'registry-1.docker.io' : registry}`;
+    const credentials = options.credentials;
+    if (credentials?.password) this.authorization = basic(credentials);
+  }
+
+  /** The digest that a tag or digest has in the registry; undefined when the registry does not have it. */
+  async digest(reference: Reference): Promise<string | undefined> {
+    const path = manifestPath(reference);
+    for (const method of ['HEAD', 'GET']) {
+      const answer = await this.call(method, path, `repository:${reference.repository}:pull`);
+      if (answer.status === 404) return undefined;
+      this.expect(answer, 200, reference);
+      const header = answer.headers['docker-content-digest'];
+      if (typeof header === 'string' && header !== '') return header;
+      if (answer.body.length > 0) return `sha256:${createHash('sha256').update(answer.body).digest('hex')}`;
+    }
+    throw new RegistryError(`${this.registry} names no digest for ${reference.repository}`, 200);
+  }
+
+  /** Deletes a manifest by digest. False when the registry does not have it. */
+  async delete(reference: Reference): Promise<boolean> {
+    const answer = await this.call('DELETE', manifestPath(reference), `repository:${reference.repository}:pull,delete`);
+    if (answer.status === 404) return false;
+    this.expect(answer, 202, reference);
+    return true;
+  }
+
+  private expect(answer: Answer, status: number, reference: Reference): void {
+    if (answer.status === status || (status === 202 && answer.status === 200)) return;
+    const what = `${this.registry}/${reference.repository}`;
+    const known: Readonly<Record<number, string>> = {
+      401: this.options.credentials
+        ? `${what}: the registry refuses the username or password`
+        : `${what}: the registry asks for credentials and none are configured for ${this.registry}`,
+      403: `${what}: these credentials do not give the right to do this`,
+      405: `${what}: this registry does not allow deleting`,
+      429: `${what}: the registry limits the number of requests: try again later, or log in`,
+    };
+    throw new RegistryError(known[answer.status] ?? `${what}: the registry answered ${answer.status}`, answer.status);
+  }
+
+  private async call(method: string, path: string, scope: string): Promise<Answer> {
+    const first = await this.send(method, `${this.base}${path}`, this.authorization);
+    if (first.status !== 401) return first;
+    const challenge = first.headers['www-authenticate'] ?? '';
+    if (!/^bearer\s/i.test(challenge)) return first;
+    const token = await this.token(challenge, scope);
+    if (token === undefined) return first;
+    this.authorization = `Bearer ${token}`;
+    return this.send(method, `${this.base}${path}`, this.authorization);
+  }
+
+  /** A token of the authorization server that the challenge names. */
+  private async token(challenge: string, scope: string): Promise<string | undefined> {
+    const fields = Object.fromEntries([...challenge.matchAll(/(\w+)="([^"]*)"/g)].map((m) => [m[1] ?? '', m[2] ?? '']));
+    if (!fields.realm) return undefined;
+    const url = new URL(fields.realm);
+    // Credentials go over TLS only, save to this machine itself: the challenge comes from the other side.
+    if (url.protocol !== 'https:' && !isLoopback(url.host)) {
+      throw new RegistryError(`${this.registry} sends credentials to ${url.origin}, which is not encrypted: refused`, 401);
+    }
+    const credentials = this.options.credentials;
+    let answer: Answer;
+    if (credentials?.identityToken) {
+      const form = new URLSearchParams({
+        grant_type: 'refresh_token',
+        service: fields.service ?? '',
+        scope: fields.scope ?? scope,
+        client_id: 'development-operations',
+        refresh_token: credentials.identityToken,
+      });
+      answer = await this.send('POST', url.href, undefined, form.toString());
+    } else {
+      if (fields.service) url.searchParams.set('service', fields.service);
+      url.searchParams.set('scope', fields.scope ?? scope);
+      answer = await this.send('GET', url.href, credentials?.password ? basic(credentials) : undefined);
+    }
+    if (answer.status !== 200) return undefined;
+    const value = JSON.parse(answer.body.toString('utf8')) as { token?: string; access_token?: string };
+    return value.token || value.access_token;
+  }
+
+  private send(method: string, url: string, authorization: string | undefined, form?: string): Promise<Answer> {
+    const secure = url.startsWith('https:');
+    return new Promise((resolve, reject) => {
+      const failed = (error: NodeJS.ErrnoException): void => {
+        if (this.options.signal?.aborted) return reject(error);
+        reject(new RegistryError(`${this.registry} cannot be reached: ${error.code ?? ''} ${error.message}`.trim(), 0));
+      };
+      const headers = {
+        accept: MANIFEST_TYPES.join(', '),
+        ...(authorization ? { authorization } : {}),
+        ...(form ? { 'content-type': 'application/x-www-form-urlencoded' } : {}),
+      };
+      const settings = { method, headers, timeout: TIMEOUT_MS, signal: this.options.signal, agent: false as const };
+      const request = secure
+        ? httpsRequest(url, { ...settings, rejectUnauthorized: !this.options.insecureSkipVerify })
+        : httpRequest(url, settings);
+      request.on('timeout', () => request.destroy(new Error(`no answer in ${TIMEOUT_MS / 1000} s`)));
+      request.on('error', failed);
+      request.on('response', (response) => {
+        const chunks: Buffer[] = [];
+        let size = 0;
+        response.on('data', (chunk: Buffer) => {
+          size += chunk.length;
+          if (size > MAX_BODY_BYTES) request.destroy(new Error('the answer is larger than 4 MiB'));
+          else chunks.push(chunk);
+        });
+        response.on('error', failed);
+        response.on('end', () =>
+          resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks) }),
+        );
+      });
+      request.end(form);
+    });
+  }
+}
+
+function basic(credentials: Credentials): string {
+  return `Basic ${Buffer.from(`${credentials.username}:${credentials.password}`).toString('base64')}`;
+}
+
+function manifestPath(reference: Reference): string {
+  return `/v2/${reference.repository}/manifests/${reference.digest ?? reference.tag ?? 'latest'}`;
+}

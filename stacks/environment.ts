@@ -1,0 +1,156 @@
+import type * as pulumi from '@pulumi/pulumi';
+import { Application } from '../components/application/application.ts';
+import { ResourceFiles } from '../components/manifests/resourceFiles.ts';
+import { Namespace } from '../components/namespace/namespace.ts';
+import type { PostgresDatabase } from '../components/postgres/postgresDatabase.ts';
+import { RegistrySecret } from '../components/registry/registrySecret.ts';
+import { ApplicationSecrets, type SecretReference } from '../components/secrets/applicationSecrets.ts';
+import type { ApplicationConfiguration, Configuration, Settings } from './config.ts';
+import { SecretText } from './configuration/leaves.ts';
+import { createDatabase } from './database.ts';
+import { createImages } from './images.ts';
+import { imageProviders, kubernetesProvider, postgresqlProvider } from './providers.ts';
+
+/** What the stack tells of one application; nothing of it is secret. */
+export interface ApplicationOutputs {
+  readonly url: pulumi.Output<string | undefined>;
+  readonly healthPath: string;
+  readonly images: Readonly<Record<string, pulumi.Output<string>>>;
+  readonly database?: {
+    readonly name: pulumi.Output<string>;
+    readonly owner: pulumi.Output<string>;
+    /** Names of the Kubernetes Secrets with the connection settings, by login role. */
+    readonly connectionSecrets: Readonly<Record<string, pulumi.Output<string>>>;
+  };
+}
+
+/** The outputs of the stack `environment`. */
+export interface EnvironmentOutputs {
+  readonly namespace: pulumi.Output<string>;
+  readonly applications: Readonly<Record<string, ApplicationOutputs>>;
+}
+
+/** What the applications of one environment share. */
+interface Shared {
+  readonly settings: Settings;
+  readonly namespace: pulumi.Output<string>;
+  readonly pullSecret: pulumi.Output<string>;
+  readonly images: ReturnType<typeof createImages>;
+  readonly kubernetes: pulumi.ProviderResource;
+  readonly postgresql: pulumi.ProviderResource | undefined;
+}
+
+/** One environment: namespace, pull secret, images and, for each application, database, secrets and workloads. */
+export async function deployEnvironment(settings: Settings): Promise<EnvironmentOutputs> {
+  const { configuration } = settings;
+  const images = createImages(settings, await imageProviders(configuration));
+  const kubernetes = kubernetesProvider(configuration);
+  const namespace = createNamespace(configuration, kubernetes);
+  const pullSecret = createPullSecret(configuration, namespace, kubernetes);
+  const usesDatabase = Object.values(configuration.applications).some((application) => application.database);
+  const postgresql = configuration.database && usesDatabase ? postgresqlProvider(configuration.database) : undefined;
+  const shared = { settings, namespace, pullSecret, images, kubernetes, postgresql };
+  const applications = Object.entries(configuration.applications)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, application]) => [name, createApplication(name, application, shared)] as const);
+  return { namespace, applications: Object.fromEntries(applications) };
+}
+
+function createNamespace(configuration: Configuration, provider: pulumi.ProviderResource): pulumi.Output<string> {
+  const { namespace = 'default', createNamespace: create } = configuration.kubernetes ?? {};
+  const labels = { 'development-operations/environment': configuration.environment };
+  return new Namespace('environment', { name: namespace, create, labels }, { provider }).namespaceName;
+}
+
+function createPullSecret(
+  { registry }: Configuration,
+  namespace: pulumi.Output<string>,
+  provider: pulumi.ProviderResource,
+): pulumi.Output<string> {
+  const registries = [registry, ...registry.pullFrom].map(({ server, username, password }) => ({
+    server,
+    username: username.output(),
+    password: password.output(),
+  }));
+  return new RegistrySecret('registry', { namespace, registries }, { provider }).secretName;
+}
+
+function createApplication(name: string, application: ApplicationConfiguration, shared: Shared): ApplicationOutputs {
+  const images = shared.images[name] ?? {};
+  const database = createApplicationDatabase(name, application, shared);
+  const secrets = createSecrets(name, application, shared);
+  createResourceFiles(name, shared);
+  const { url } = createWorkloads(name, application, shared, database, secrets);
+  return { url, healthPath: application.healthPath, images, ...(database && { database: databaseOutputs(database) }) };
+}
+
+function createApplicationDatabase(
+  name: string,
+  application: ApplicationConfiguration,
+  { settings, namespace, kubernetes, postgresql }: Shared,
+): PostgresDatabase | undefined {
+  const server = settings.configuration.database;
+  if (!application.database || !server || !postgresql) return undefined;
+  return createDatabase(settings, name, application.database, server, {
+    namespace,
+    providers: [kubernetes, postgresql],
+  });
+}
+
+function createSecrets(
+  name: string,
+  application: ApplicationConfiguration,
+  { namespace, kubernetes }: Shared,
+): SecretReference | undefined {
+  const entries = Object.entries(application.secrets);
+  if (entries.length === 0) return undefined;
+  const values = entries.map(([key, value]) => [key, value instanceof SecretText ? value.output() : value] as const);
+  const args = { namespace, values: Object.fromEntries(values) };
+  return new ApplicationSecrets(`${name}-secrets`, args, { provider: kubernetes }).secret;
+}
+
+function createResourceFiles(name: string, { settings, namespace, kubernetes }: Shared): void {
+  const documents = settings.files.documents[name] ?? [];
+  if (documents.length > 0) new ResourceFiles(name, { documents, namespace }, { provider: kubernetes });
+}
+
+function createWorkloads(
+  name: string,
+  application: ApplicationConfiguration,
+  { namespace, pullSecret, images, kubernetes }: Shared,
+  database: PostgresDatabase | undefined,
+  secrets: SecretReference | undefined,
+): Application {
+  const { migrations, service } = application;
+  const image = (target: string) => images[name]?.[target] ?? '';
+  const connection = (role: string) => (database?.connections[role] ? [database.connections[role]] : []);
+  const certificate = database?.certificateConfigMapName;
+  return new Application(
+    name,
+    {
+      namespace,
+      image: image('main'),
+      migrations: migrations && {
+        ...migrations,
+        image: image(migrations.image),
+        secrets: connection(migrations.role),
+      },
+      replicas: application.replicas,
+      port: service.targetPort,
+      healthPath: application.healthPath,
+      service,
+      environment: application.environment,
+      secrets: [...connection(application.database?.role ?? ''), ...(secrets ? [secrets] : [])],
+      mounts: certificate ? [{ name: 'postgres', configMapName: certificate, path: '/etc/postgres' }] : [],
+      imagePullSecrets: [pullSecret],
+      resources: application.resources,
+      timeoutSeconds: application.timeoutSeconds,
+    },
+    { provider: kubernetes },
+  );
+}
+
+function databaseOutputs(database: PostgresDatabase): NonNullable<ApplicationOutputs['database']> {
+  const secrets = Object.entries(database.connections).map(([role, { name }]) => [role, name] as const);
+  return { name: database.database, owner: database.owner, connectionSecrets: Object.fromEntries(secrets) };
+}
