@@ -1,19 +1,16 @@
+import { readConfiguration } from './stacks/config.ts';
+import { deployEnvironment } from './stacks/environment.ts';
+import { deployImages } from './stacks/images.ts';
+
 // The SDK takes a stack for every resource and promise, and mapping them is most of a preview's time: they are off
-// unless asked for. Set before anything is loaded, which is why the rest is imported below.
+// unless asked for. After the imports, as tsx reads stacks to find the exports of CommonJS modules.
 const withStacks = Boolean(process.env.DEVELOPMENT_OPERATIONS_STACKS);
 if (!withStacks) Object.assign(Error, { stackTraceLimit: 0, prepareStackTrace: undefined });
-
-const { readConfiguration } = await import('./stacks/config.ts');
 
 /** Configuration -> stack -> outputs. */
 async function deploy() {
   const settings = readConfiguration();
-  if (settings.configuration.stack === 'images') {
-    const { deployImages } = await import('./stacks/images.ts');
-    return deployImages(settings);
-  }
-  const { deployEnvironment } = await import('./stacks/environment.ts');
-  return deployEnvironment(settings);
+  return settings.configuration.stack === 'images' ? deployImages(settings) : deployEnvironment(settings);
 }
 
 /** An error that is a fault of the program says how to see where it was; one that is meant for the user does not. */

@@ -39,7 +39,7 @@ async function emptyProgram(directory: string, base: NodeJS.ProcessEnv): Promise
     'name: empty\nruntime: { name: nodejs, options: { typescript: false, nodeargs: "--import tsx" } }\n',
   );
   const env = { ...base, PULUMI_BACKEND_URL: `file://${state}`, PULUMI_DEBUG_PROVIDERS: undefined };
-  const options = { cwd: directory, env, extendEnv: false } as const;
+  const options = { cwd: directory, env } as const;
   await execa('pulumi', ['stack', 'init', 'empty'], options);
   await execa('pulumi', ['up', '--stack', 'empty', '--yes', '--skip-preview'], options);
   return async () => {

@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { DOCKER_BRIDGE, dockerSocket, isNodeOwner, runtimeDirectory } from './facts.ts';
+import { removeFirewallRules } from './docker/firewall.ts';
+import { DOCKER_BRIDGE, DOCKER_BRIDGE_CIDR, dockerSocket, isNodeOwner, runtimeDirectory } from './facts.ts';
 import { isRunning, logFilePath, processStartTime, startProcess, stopProcess, waitFor } from './process.ts';
 import { program } from './requirements.ts';
 import { tryRun } from './run.ts';
@@ -142,4 +143,25 @@ export const docker: Service = {
   health,
   start,
   stop,
+  async clean() {
+    if (!isNodeOwner() || !existsSync(join(runtimeDirectory(), OWN_DIRECTORY))) return;
+    const other = otherDaemonRuns();
+    await removeFirewallRules(DOCKER_BRIDGE, networkOf(DOCKER_BRIDGE_CIDR), !other);
+  },
 };
+
+/** Another dockerd on this machine, whose chains stay. */
+function otherDaemonRuns(): boolean {
+  return readdirSync('/proc').some((entry) => {
+    try {
+      return /^\d+$/.test(entry) && readFileSync(`/proc/${entry}/comm`, 'utf8').trim() === 'dockerd';
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** `172.31.242.1/24` as iptables prints it: `172.31.242.0/24`. */
+function networkOf(cidr: string): string {
+  return cidr.replace(/\.\d+\//, '.0/');
+}

@@ -1,13 +1,17 @@
+import { baseImages } from './baseImages.ts';
 import { docker } from './docker.ts';
 import { isNodeOwner } from './facts.ts';
+import { kubernetesServices } from './kubernetes/services.ts';
 import { network } from './network.ts';
+import { pluginHost } from './pluginHost.ts';
 import { postgres } from './postgres.ts';
 import { registry } from './registry.ts';
 import { type Context, LocalError, type Service } from './service.ts';
 
 /** Every part of the environment, in an order in which they can start. */
 export function services(): Service[] {
-  return inOrder([...(isNodeOwner() ? [network] : []), postgres, registry, docker]);
+  const node = isNodeOwner() ? [network, ...kubernetesServices()] : [];
+  return inOrder([...node, postgres, registry, docker, baseImages, pluginHost]);
 }
 
 /**

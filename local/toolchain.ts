@@ -137,7 +137,8 @@ async function obtain(set: ToolSet, directory: string, report: (detail: string) 
 
 async function writeManifest(set: ToolSet, directory: string, way: Way): Promise<void> {
   const files: Manifest['files'] = {};
-  for (const tool of set.tools) {
+  const built = way === 'built' && set.launcher !== undefined ? [set.launcher.binary] : [];
+  for (const tool of [...set.tools, ...built]) {
     const path = join(directory, tool);
     if (!existsSync(path)) {
       // The servers of Kubernetes are for Linux only.

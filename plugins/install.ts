@@ -4,10 +4,10 @@
  */
 
 import { createHash, randomUUID } from 'node:crypto';
-import { chmod, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isPluginName, PLUGIN_NAMES, type PluginName } from './index.ts';
 
@@ -15,6 +15,9 @@ const SOURCES = fileURLToPath(new URL('.', import.meta.url));
 
 /** The bundle of `host.ts` in PULUMI_HOME: all plugins in one process. */
 export const HOST_FILE = 'plugin-host.mjs';
+
+/** Beside each bundle: the hash of what it was made from. */
+const STAMP_FILE = 'sources.sha256';
 
 /**
  * Started by the engine; the bundle beside it does the work. `exec`: signals and the parent's end reach node itself.
@@ -40,44 +43,67 @@ export async function installPlugins(pulumiHome: string, names?: readonly string
     if (!isPluginName(name)) throw new Error(`no plugin "${name}"; there are ${PLUGIN_NAMES.join(', ')}`);
   }
   await mkdir(join(pulumiHome, 'plugins'), { recursive: true });
+  const stamp = await sourceStamp();
   await Promise.all([
-    ...wanted.map((name) => installPlugin(pulumiHome, name as PluginName)),
-    ...(names === undefined ? [installHost(pulumiHome)] : []),
+    ...wanted.map((name) => installPlugin(pulumiHome, name as PluginName, stamp)),
+    ...(names === undefined
+      ? [bundle(join(SOURCES, 'host.ts')).then((code) => replaceFile(join(pulumiHome, HOST_FILE), code))]
+      : []),
   ]);
 }
 
-async function installPlugin(pulumiHome: string, name: PluginName): Promise<void> {
+async function installPlugin(pulumiHome: string, name: PluginName, stamp: string): Promise<void> {
+  const target = join(pulumiHome, 'plugins', `resource-${name}-v${packageVersion(`@pulumi/${name}`)}`);
+  if ((await readText(join(target, STAMP_FILE))) === stamp) return;
   const code = await bundle(join(SOURCES, name, 'main.ts'));
-  const version = sdkVersion(name);
-  const target = join(pulumiHome, 'plugins', `resource-${name}-v${version}`);
-  const stamp = stampOf([code, LAUNCHER]);
-  if ((await readText(join(target, 'stamp'))) === stamp) return;
-
-  const fresh = `${target}.${randomUUID()}.partial`;
-  const old = `${target}.${randomUUID()}.old`;
-  try {
-    await mkdir(fresh);
-    await writeFile(join(fresh, 'main.mjs'), code);
-    await writeFile(join(fresh, `pulumi-resource-${name}`), LAUNCHER);
-    await chmod(join(fresh, `pulumi-resource-${name}`), 0o755);
-    await writeFile(join(fresh, 'stamp'), stamp);
-    // A folder cannot be renamed over a full one. Whoever loses a race finds the winner's folder, which is as good.
-    await rename(target, old).catch(ignoring('ENOENT'));
-    await rename(fresh, target).catch(ignoring('ENOTEMPTY', 'EEXIST'));
-  } finally {
-    await rm(fresh, { recursive: true, force: true });
-    await rm(old, { recursive: true, force: true });
+  const launcher = `pulumi-resource-${name}`;
+  if ((await stat(target).catch(ignoring('ENOENT'))) === undefined) {
+    const fresh = `${target}.${randomUUID()}.partial`;
+    try {
+      await mkdir(fresh);
+      await replaceFile(join(fresh, 'main.mjs'), code);
+      await replaceFile(join(fresh, launcher), LAUNCHER, 0o755);
+      // Another install may have been faster; what it left is looked at below.
+      await rename(fresh, target).catch(ignoring('ENOTEMPTY', 'EEXIST'));
+    } finally {
+      await rm(fresh, { recursive: true, force: true });
+    }
   }
+  // Each file is whole by itself: an engine that starts the plugin now gets the old code or the new.
+  await replaceFile(join(target, 'main.mjs'), code);
+  await replaceFile(join(target, launcher), LAUNCHER, 0o755);
+  await replaceFile(join(target, STAMP_FILE), stamp);
 }
 
-async function installHost(pulumiHome: string): Promise<void> {
-  const code = await bundle(join(SOURCES, 'host.ts'));
+async function installHost(pulumiHome: string, stamp: string): Promise<void> {
   const target = join(pulumiHome, HOST_FILE);
-  if ((await readText(target)) === code) return;
-  const fresh = `${target}.${randomUUID()}.partial`;
+  if ((await readText(`${target}.${STAMP_FILE}`)) === stamp) return;
+  await replaceFile(target, await bundle(join(SOURCES, 'host.ts')));
+  await replaceFile(`${target}.${STAMP_FILE}`, stamp);
+}
+
+/** Hash of all that a bundle is made from: the plugins' sources and the list of installed packages. */
+async function sourceStamp(): Promise<string> {
+  const entries = await readdir(SOURCES, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  const packages = join(
+    dirname(createRequire(import.meta.url).resolve('esbuild/package.json')),
+    '../.package-lock.json',
+  );
+  const hash = createHash('sha256');
+  for (const file of [...files.sort(), packages]) {
+    hash.update(`${file}\0`).update((await readFile(file).catch(ignoring('ENOENT'))) ?? '');
+  }
+  return hash.digest('hex');
+}
+
+/** Writes a file in one step, unless it has this content. */
+async function replaceFile(file: string, content: string, mode = 0o644): Promise<void> {
+  if ((await readText(file)) === content) return;
+  const fresh = `${file}.${randomUUID()}.partial`;
   try {
-    await writeFile(fresh, code);
-    await rename(fresh, target);
+    await writeFile(fresh, content, { mode });
+    await rename(fresh, file);
   } finally {
     await rm(fresh, { force: true });
   }
@@ -125,18 +151,8 @@ function inlinePackageVersions(build: import('esbuild').PluginBuild): void {
   });
 }
 
-function sdkVersion(name: PluginName): string {
-  return packageVersion(`@pulumi/${name}`);
-}
-
 function packageVersion(name: string): string {
   return (createRequire(import.meta.url)(`${name}/package.json`) as { version: string }).version;
-}
-
-function stampOf(parts: readonly string[]): string {
-  const hash = createHash('sha256');
-  for (const part of parts) hash.update(part).update('\0');
-  return hash.digest('hex');
 }
 
 async function readText(file: string): Promise<string | undefined> {

@@ -1,5 +1,6 @@
 import type * as pulumi from '@pulumi/pulumi';
 import { Application } from '../components/application/application.ts';
+import { digestOf } from '../components/kubernetes/fingerprint.ts';
 import { ResourceFiles } from '../components/manifests/resourceFiles.ts';
 import { Namespace } from '../components/namespace/namespace.ts';
 import type { PostgresDatabase } from '../components/postgres/postgresDatabase.ts';
@@ -41,9 +42,9 @@ interface Shared {
 }
 
 /** One environment: namespace, pull secret, images and, for each application, database, secrets and workloads. */
-export async function deployEnvironment(settings: Settings): Promise<EnvironmentOutputs> {
+export function deployEnvironment(settings: Settings): EnvironmentOutputs {
   const { configuration } = settings;
-  const images = createImages(settings, await imageProviders(configuration));
+  const images = createImages(settings, imageProviders(configuration));
   const kubernetes = kubernetesProvider(configuration);
   const namespace = createNamespace(configuration, kubernetes);
   const pullSecret = createPullSecret(configuration, namespace, kubernetes);
@@ -79,8 +80,8 @@ function createApplication(name: string, application: ApplicationConfiguration, 
   const images = shared.images[name] ?? {};
   const database = createApplicationDatabase(name, application, shared);
   const secrets = createSecrets(name, application, shared);
-  createResourceFiles(name, shared);
-  const { url } = createWorkloads(name, application, shared, database, secrets);
+  const resources = createResourceFiles(name, shared);
+  const { url } = createWorkloads(name, application, shared, { database, secrets, resources });
   return { url, healthPath: application.healthPath, images, ...(database && { database: databaseOutputs(database) }) };
 }
 
@@ -109,17 +110,33 @@ function createSecrets(
   return new ApplicationSecrets(`${name}-secrets`, args, { provider: kubernetes }).secret;
 }
 
-function createResourceFiles(name: string, { settings, namespace, kubernetes }: Shared): void {
+function createResourceFiles(name: string, { settings, namespace, kubernetes }: Shared): ResourceFiles | undefined {
   const documents = settings.files.documents[name] ?? [];
-  if (documents.length > 0) new ResourceFiles(name, { documents, namespace }, { provider: kubernetes });
+  if (documents.length === 0) return undefined;
+  return new ResourceFiles(name, { documents, namespace }, { provider: kubernetes });
+}
+
+/** The ConfigMaps that the pods read, with the contents of those that the resource files define. */
+function configMapReferences(name: string, application: ApplicationConfiguration, settings: Settings) {
+  const documents = settings.files.documents[name] ?? [];
+  return application.configMaps.map((configMap) => {
+    const own = documents.find((document) => document.kind === 'ConfigMap' && document.name === configMap);
+    return { name: configMap, checksum: own && digestOf(own.body) };
+  });
+}
+
+/** What the workloads of one application use. */
+interface Parts {
+  readonly database: PostgresDatabase | undefined;
+  readonly secrets: SecretReference | undefined;
+  readonly resources: ResourceFiles | undefined;
 }
 
 function createWorkloads(
   name: string,
   application: ApplicationConfiguration,
-  { namespace, pullSecret, images, kubernetes }: Shared,
-  database: PostgresDatabase | undefined,
-  secrets: SecretReference | undefined,
+  { settings, namespace, pullSecret, images, kubernetes }: Shared,
+  { database, secrets, resources }: Parts,
 ): Application {
   const { migrations, service } = application;
   const image = (target: string) => images[name]?.[target] ?? '';
@@ -141,6 +158,9 @@ function createWorkloads(
       service,
       environment: application.environment,
       secrets: [...connection(application.database?.role ?? ''), ...(secrets ? [secrets] : [])],
+      configMaps: configMapReferences(name, application, settings),
+      serviceAccountName: application.serviceAccount,
+      after: resources?.prerequisites,
       mounts: certificate ? [{ name: 'postgres', configMapName: certificate, path: '/etc/postgres' }] : [],
       imagePullSecrets: [pullSecret],
       resources: application.resources,

@@ -13,8 +13,8 @@ export interface ImagesOutputs {
 }
 
 /** Builds and pushes, or looks up, the images of all applications: all that CI does on a merge. */
-export async function deployImages(settings: Settings): Promise<ImagesOutputs> {
-  const images = createImages(settings, await imageProviders(settings.configuration));
+export function deployImages(settings: Settings): ImagesOutputs {
+  const images = createImages(settings, imageProviders(settings.configuration));
   return { applications: Object.fromEntries(Object.entries(images).map(([name, refs]) => [name, { images: refs }])) };
 }
 

@@ -1,3 +1,5 @@
+import { Provider as DockerProvider } from '@pulumi/docker/provider.js';
+import { Provider as DockerBuildProvider } from '@pulumi/docker-build/provider.js';
 import { Provider as KubernetesProvider } from '@pulumi/kubernetes/provider.js';
 import { Provider as PostgresqlProvider } from '@pulumi/postgresql/provider.js';
 import type * as pulumi from '@pulumi/pulumi';
@@ -27,22 +29,20 @@ export function postgresqlProvider(database: NonNullable<Configuration['database
 }
 
 /**
- * The providers that images need: docker-build to build, docker to look up. Each is loaded and started only when an
- * application uses it.
+ * The providers that images need: docker-build to build, docker to look up. Each is there only when an application
+ * uses it.
  */
-export async function imageProviders(configuration: Configuration): Promise<pulumi.ProviderResource[]> {
+export function imageProviders(configuration: Configuration): pulumi.ProviderResource[] {
   const modes = new Set(Object.values(configuration.applications).map((application) => application.images.mode));
   const { server, username, password } = configuration.registry;
   const login = { address: server, username: username.output(), password: password.output() };
   const providers: pulumi.ProviderResource[] = [];
   if (modes.has('build')) {
-    const { Provider } = await import('@pulumi/docker-build/provider.js');
-    providers.push(new Provider('docker-build', { registries: [login] }));
+    providers.push(new DockerBuildProvider('docker-build', { registries: [login] }));
   }
   if (modes.has('existing')) {
-    const { Provider } = await import('@pulumi/docker/provider.js');
     // Only the registry is asked: a machine that deploys needs no docker daemon.
-    providers.push(new Provider('docker', { registryAuth: [login], disableDockerDaemonCheck: true }));
+    providers.push(new DockerProvider('docker', { registryAuth: [login], disableDockerDaemonCheck: true }));
   }
   return providers;
 }

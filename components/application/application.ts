@@ -7,11 +7,9 @@ import { digestOf } from '../kubernetes/fingerprint.ts';
 import { recommendedLabels, selectorLabels } from '../kubernetes/labels.ts';
 import { environmentVariableProblem, portProblem, serviceNameProblem } from '../kubernetes/names.ts';
 import type { SecretReference } from '../secrets/applicationSecrets.ts';
-import { type ComputeResources, type Mount, podTemplate } from './pod.ts';
+import { LONGEST_APPLICATION_NAME } from './limits.ts';
+import { type ComputeResources, type ConfigMapReference, type Mount, podTemplate } from './pod.ts';
 import { type ServiceStatus, serviceUrl } from './url.ts';
-
-/** The longest name: the Job's name adds `-migrations-` and ten digits, and has at most 63 characters. */
-export const LONGEST_APPLICATION_NAME = 40;
 
 export interface MigrationsArguments {
   /** Image by digest. */
@@ -59,6 +57,12 @@ export interface ApplicationArguments {
   readonly environment?: Readonly<Record<string, pulumi.Input<string>>>;
   /** Secrets whose keys become environment variables. @default none */
   readonly secrets?: readonly SecretReference[];
+  /** ConfigMaps whose keys become environment variables of the application. @default none */
+  readonly configMaps?: readonly ConfigMapReference[];
+  /** ServiceAccount of all pods; they get no token for it. @default the namespace's */
+  readonly serviceAccountName?: pulumi.Input<string>;
+  /** What must be there before the first pod, such as the ServiceAccount. @default nothing */
+  readonly after?: readonly pulumi.Resource[];
   /** ConfigMaps mounted as folders, in the application's pods and the migrations'. @default none */
   readonly mounts?: readonly Mount[];
   /** Names of the Secrets with which images are pulled. @default none */
@@ -108,6 +112,7 @@ export class Application extends pulumi.ComponentResource {
         labels,
         image: migrations.image,
         command: migrations.command,
+        configMaps: [],
         secrets: migrations.secrets ?? [],
         restartPolicy: 'Never',
       }),
@@ -128,7 +133,11 @@ export class Application extends pulumi.ComponentResource {
         },
         spec,
       },
-      { parent: this, customTimeouts: timeouts((migrations.timeoutSeconds ?? 300) + 60) },
+      {
+        parent: this,
+        dependsOn: [...(args.after ?? [])],
+        customTimeouts: timeouts((migrations.timeoutSeconds ?? 300) + 60),
+      },
     );
   }
 
@@ -155,7 +164,11 @@ export class Application extends pulumi.ComponentResource {
           }),
         },
       },
-      { parent: this, dependsOn: migrations ? [migrations] : [], customTimeouts: timeouts(args.timeoutSeconds ?? 300) },
+      {
+        parent: this,
+        dependsOn: [...(args.after ?? []), ...(migrations ? [migrations] : [])],
+        customTimeouts: timeouts(args.timeoutSeconds ?? 300),
+      },
     );
   }
 

@@ -8,6 +8,13 @@ export interface ComputeResources {
   readonly limits?: Readonly<Record<string, string>>;
 }
 
+/** A ConfigMap whose keys become environment variables. */
+export interface ConfigMapReference {
+  readonly name: pulumi.Input<string>;
+  /** Changes with the values, so that pods roll; left out when it is not known. */
+  readonly checksum?: pulumi.Input<string>;
+}
+
 /** A ConfigMap mounted read-only as a folder. */
 export interface Mount {
   /** Name of the volume: a DNS-1123 label. */
@@ -24,6 +31,8 @@ export interface PodArguments {
   readonly command?: readonly string[];
   readonly environment?: Readonly<Record<string, pulumi.Input<string>>>;
   readonly secrets: readonly SecretReference[];
+  readonly configMaps?: readonly ConfigMapReference[];
+  readonly serviceAccountName?: pulumi.Input<string>;
   readonly mounts?: readonly Mount[];
   readonly imagePullSecrets?: readonly pulumi.Input<string>[];
   readonly resources?: ComputeResources;
@@ -45,9 +54,10 @@ const DEFAULT_RESOURCES: ComputeResources = {
 export function podTemplate(args: PodArguments): kubernetes.core.v1.PodTemplateSpec {
   const user = args.userId ?? 10001;
   return {
-    metadata: { labels: { ...args.labels }, annotations: checksums(args.secrets) },
+    metadata: { labels: { ...args.labels }, annotations: checksums([...(args.configMaps ?? []), ...args.secrets]) },
     spec: {
       restartPolicy: args.restartPolicy,
+      serviceAccountName: args.serviceAccountName,
       // The application does not talk to the Kubernetes API, so it holds no token for it.
       automountServiceAccountToken: false,
       imagePullSecrets: (args.imagePullSecrets ?? []).map((name) => ({ name })),
@@ -73,7 +83,11 @@ function container(args: PodArguments): kubernetes.core.v1.Container {
     image: args.image,
     command: args.command && [...args.command],
     env: environment(args.environment ?? {}),
-    envFrom: args.secrets.map((secret) => ({ secretRef: { name: secret.name } })),
+    // Where two hold the same key, the last wins: a secret over a setting.
+    envFrom: [
+      ...(args.configMaps ?? []).map((configMap) => ({ configMapRef: { name: configMap.name } })),
+      ...args.secrets.map((secret) => ({ secretRef: { name: secret.name } })),
+    ],
     resources: (args.resources ?? DEFAULT_RESOURCES) as kubernetes.core.v1.ResourceRequirements,
     securityContext: {
       allowPrivilegeEscalation: false,
@@ -105,11 +119,12 @@ function environment(values: Readonly<Record<string, pulumi.Input<string>>>): ku
     .map((name) => ({ name, value: values[name] }));
 }
 
-/** One annotation for all secrets: their values are read at start, so a change of one must make the pods roll. */
+/** One annotation for all: the values are read at start, so a change of one must make the pods roll. */
 function checksums(
-  secrets: readonly SecretReference[],
+  references: readonly { readonly checksum?: pulumi.Input<string> }[],
 ): pulumi.Input<Record<string, pulumi.Input<string>>> | undefined {
-  if (secrets.length === 0) return undefined;
-  const joined = pulumi.all(secrets.map((secret) => secret.checksum)).apply((all) => all.join('.'));
-  return { 'development-operations/secrets-checksum': joined };
+  const known = references.flatMap(({ checksum }) => (checksum === undefined ? [] : [checksum]));
+  if (known.length === 0) return undefined;
+  const joined = pulumi.all(known).apply((all) => all.join('.'));
+  return { 'development-operations/configuration-checksum': joined };
 }

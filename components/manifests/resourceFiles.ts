@@ -19,12 +19,15 @@ export interface ResourceFilesArguments {
 export class ResourceFiles extends pulumi.ComponentResource {
   /** The resources, in the order of the files and their documents. */
   readonly resources: readonly pulumi.CustomResource[];
+  /** Those of them that pods refer to and that must be there before the first one. */
+  readonly prerequisites: readonly pulumi.CustomResource[];
 
   /** @throws pulumi.RunError when two documents are the same object. */
   constructor(name: string, args: ResourceFilesArguments, options?: pulumi.ComponentResourceOptions) {
     refuse(`ResourceFiles "${name}"`, duplicates(args.documents));
     super('development-operations:manifests:ResourceFiles', name, {}, options);
     this.resources = args.documents.map((document) => this.register(name, document, args));
+    this.prerequisites = this.resources.filter((_, index) => PREREQUISITES.has(args.documents[index]?.kind ?? ''));
     this.registerOutputs({ objects: args.documents.map(resourceKey).sort() });
   }
 
@@ -38,6 +41,13 @@ export class ResourceFiles extends pulumi.ComponentResource {
     );
   }
 }
+
+/** Kinds that a pod cannot start, or must not run, without. */
+const PREREQUISITES = new Set(
+  'ConfigMap LimitRange NetworkPolicy PersistentVolumeClaim PriorityClass ResourceQuota Role RoleBinding Secret ServiceAccount'.split(
+    ' ',
+  ),
+);
 
 /** A Kubernetes object of any kind: the SDK has classes only for the kinds of Kubernetes itself. */
 class KubernetesObject extends pulumi.CustomResource {}

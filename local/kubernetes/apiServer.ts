@@ -5,21 +5,19 @@ import { stringify } from 'yaml';
 import { NODE_ADDRESS, SERVICE_CIDR } from '../facts.ts';
 import { caFilePath } from '../pki.ts';
 import type { Context } from '../service.ts';
-import {
-  apiServerCertificate,
-  clientCertificate,
-  etcdClientCertificate,
-  writeUserKubeconfig,
-} from './certificates.ts';
+import { apiServerCertificate, clientCertificate, etcdClientCertificate, writeUserKubeconfig } from './certificates.ts';
 import { component } from './component.ts';
-import { API_PORT, API_URL, CLUSTER_DOMAIN, dataDirectory, ETCD_PORT } from './facts.ts';
+import { API_PORT, API_URL, CLUSTER_DOMAIN, dataDirectory, ETCD_PORT, OWN_NAME } from './facts.ts';
 import { writeConfiguration } from './files.ts';
 import { answersOk } from './request.ts';
 
 type DirectoryContext = Pick<Context, 'directory'>;
 
 /** The key pair that signs the tokens of service accounts; made once. */
-export function serviceAccountKeys(ctx: DirectoryContext): { readonly privateFile: string; readonly publicFile: string } {
+export function serviceAccountKeys(ctx: DirectoryContext): {
+  readonly privateFile: string;
+  readonly publicFile: string;
+} {
   const privateFile = join(ctx.directory, 'tls', 'service-account.key');
   const publicFile = join(ctx.directory, 'tls', 'service-account.pub');
   if (!existsSync(privateFile) || !existsSync(publicFile)) {
@@ -43,7 +41,10 @@ export function renderEncryption(key: string): string {
     apiVersion: 'apiserver.config.k8s.io/v1',
     kind: 'EncryptionConfiguration',
     resources: [
-      { resources: ['secrets'], providers: [{ secretbox: { keys: [{ name: 'local', secret: key }] } }, { identity: {} }] },
+      {
+        resources: ['secrets'],
+        providers: [{ secretbox: { keys: [{ name: 'local', secret: key }] } }, { identity: {} }],
+      },
     ],
   });
 }
@@ -56,7 +57,13 @@ export function renderAuditPolicy(): string {
     omitStages: ['RequestReceived'],
     rules: [
       { level: 'None', verbs: ['get', 'list', 'watch'] },
-      { level: 'None', resources: [{ group: 'coordination.k8s.io', resources: ['leases'] }, { group: '', resources: ['events'] }] },
+      {
+        level: 'None',
+        resources: [
+          { group: 'coordination.k8s.io', resources: ['leases'] },
+          { group: '', resources: ['events'] },
+        ],
+      },
       { level: 'Metadata' },
     ],
   });
@@ -113,6 +120,12 @@ export const apiServer = component({
         `--tls-cert-file=${serving.certFile}`,
         `--tls-private-key-file=${serving.keyFile}`,
         `--client-ca-file=${serving.caFile}`,
+        // Nobody has a certificate of that name: without these, every component asks for them every ten seconds.
+        `--requestheader-client-ca-file=${serving.caFile}`,
+        `--requestheader-allowed-names=${OWN_NAME}:front-proxy`,
+        '--requestheader-username-headers=X-Remote-User',
+        '--requestheader-group-headers=X-Remote-Group',
+        '--requestheader-extra-headers-prefix=X-Remote-Extra-',
         `--etcd-servers=https://127.0.0.1:${ETCD_PORT}`,
         `--etcd-cafile=${etcd.caFile}`,
         `--etcd-certfile=${etcd.certFile}`,
@@ -134,6 +147,8 @@ export const apiServer = component({
         '--audit-log-maxsize=10',
         '--audit-log-maxbackup=1',
         '--profiling=false',
+        // It counts keys in a cache that etcd before 3.4.25 cannot bring up to date: an error a second in the log.
+        '--feature-gates=SizeBasedListCostEstimate=false',
         '--endpoint-reconciler-type=lease',
       ],
     };

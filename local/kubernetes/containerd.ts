@@ -127,7 +127,8 @@ export const containerd = component({
     // of a node that died, and stand in the way.
     if (liveShims().length === 0) await resetNode(ctx.directory);
   },
-  afterStart: (ctx) => ensureImage(ctx, PAUSE_IMAGE, [{ name: 'pause', mode: 0o755, content: pauseProgram() }], ['/pause']),
+  afterStart: (ctx) =>
+    ensureImage(ctx, PAUSE_IMAGE, [{ name: 'pause', mode: 0o755, content: pauseProgram() }], ['/pause']),
   beforeStop: stopPods,
   afterStop: (ctx) => resetNode(ctx.directory),
   clean: (ctx) => removeNode(ctx.directory),

@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { program } from '../requirements.ts';
-import { component } from './component.ts';
 import { ETCD_CLIENT_NAME, etcdClientCertificate, etcdServerCertificate } from './certificates.ts';
+import { component } from './component.ts';
 import { dataDirectory, ETCD_PEER_PORT, ETCD_PORT } from './facts.ts';
 import { answersOk } from './request.ts';
 
@@ -38,6 +38,8 @@ export const etcd = component({
         `--peer-key-file=${server.keyFile}`,
         `--peer-trusted-ca-file=${server.caFile}`,
         '--peer-client-cert-auth',
+        // The gateway for JSON would connect as a client that is not let in.
+        '--enable-grpc-gateway=false',
         '--auto-compaction-retention=1',
         '--logger=zap',
         '--log-level=warn',

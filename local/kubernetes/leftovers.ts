@@ -58,7 +58,13 @@ export async function resetNode(directory: string): Promise<void> {
   for (const mounted of [dataDirectory(ctx, 'kubelet'), containerdRoot(ctx), containerdState()]) {
     await unmountBelow(mounted);
   }
-  for (const path of [containerdState(), runcRoot(), leaseDirectory(), containerdSocket(), `${containerdSocket()}.ttrpc`]) {
+  for (const path of [
+    containerdState(),
+    runcRoot(),
+    leaseDirectory(),
+    containerdSocket(),
+    `${containerdSocket()}.ttrpc`,
+  ]) {
     rmSync(path, { recursive: true, force: true });
   }
   removeCgroups();
@@ -71,7 +77,9 @@ export async function removeNode(directory: string): Promise<void> {
   if (isLink(kubeletRoot())) rmSync(kubeletRoot());
   removeCniResults();
   removeLogLinks(podLogDirectory({ directory }));
-  // Made by every kubelet; removed only when nobody uses them.
+  // Made by every kubelet, in a place that cannot be chosen; removed only when nobody uses them.
+  const socket = '/var/lib/kubelet/device-plugins/kubelet.sock';
+  if (!readFileSync('/proc/net/unix', 'utf8').includes(socket)) rmSync(socket, { force: true });
   for (const path of ['/var/lib/kubelet/device-plugins', '/var/lib/kubelet']) removeWhenEmpty(path);
 }
 
@@ -98,7 +106,9 @@ function shimSockets(): string[] {
   if (!existsSync(bundles)) return [];
   return readdirSync(bundles).flatMap((id) => {
     try {
-      const address = readFileSync(join(bundles, id, 'address'), 'utf8').trim().replace('unix://', '');
+      const address = readFileSync(join(bundles, id, 'address'), 'utf8')
+        .trim()
+        .replace('unix://', '');
       return address.startsWith('/run/containerd/s/') ? [address] : [];
     } catch {
       return [];
@@ -111,7 +121,10 @@ function removeCniResults(): void {
   const directory = '/var/lib/cni/results';
   if (!existsSync(directory)) return;
   for (const file of readdirSync(directory)) {
-    if (file.startsWith(`${OWN_NAME}-`)) rmSync(join(directory, file), { force: true });
+    const path = join(directory, file);
+    // The record of the loopback interface has a name that every containerd uses: the namespace in it is ours.
+    const own = file.startsWith(`${OWN_NAME}-`) || readFileSync(path, 'utf8').includes(`"${containerdState()}/`);
+    if (own) rmSync(path, { force: true });
   }
 }
 

@@ -1,6 +1,7 @@
 import { readFileSync, realpathSync } from 'node:fs';
 import { sep } from 'node:path';
-import { run, tryRun } from '../run.ts';
+import { tryRun } from '../run.ts';
+import { LocalError } from '../service.ts';
 
 /** Mount points at and below a folder, the last mounted first (proc(5), mountinfo: field 5, octal escapes). */
 export function mountPoints(mountinfo: string, directory: string): string[] {
@@ -12,13 +13,21 @@ export function mountPoints(mountinfo: string, directory: string): string[] {
     .reverse();
 }
 
-/** Unmounts everything at and below a folder, also what was mounted twice. */
+/**
+ * Unmounts everything at and below a folder, also what was mounted twice.
+ *
+ * @throws LocalError naming what is still mounted
+ */
 export async function unmountBelow(directory: string): Promise<void> {
   const real = realPath(directory);
-  for (const path of mountPoints(readFileSync('/proc/self/mountinfo', 'utf8'), real)) {
+  const mounted = () => mountPoints(readFileSync('/proc/self/mountinfo', 'utf8'), real);
+  // Shared mounts go together: the second of a pair is gone when its turn comes, which is no failure.
+  for (const path of mounted()) {
     // Lazily where a process that is just ending still holds it.
-    if ((await tryRun('umount', [path])) === undefined) await run('umount', ['--lazy', path]);
+    if ((await tryRun('umount', [path])) === undefined) await tryRun('umount', ['--lazy', path]);
   }
+  const left = mounted();
+  if (left.length > 0) throw new LocalError(`cannot be unmounted: ${left.join(', ')}; see: fuser -vm ${left[0]}`);
 }
 
 function realPath(path: string): string {

@@ -23,14 +23,14 @@ const X64 = Buffer.from(
   [
     'b80d000000', //     mov eax, 13        rt_sigaction(
     'bf11000000', //     mov edi, 17          SIGCHLD,
-    '488d3518000000', // lea rsi, [rip+24]    action,
+    '488d3517000000', // lea rsi, [rip+23]    action,
     '31d2', //           xor edx, edx         NULL,
     '41ba08000000', //   mov r10d, 8          8)
     '0f05', //           syscall
     'b822000000', //     mov eax, 34        pause()
     '0f05', //           syscall
     'ebf7', //           jmp -9
-    '9090909090', //     nop                (action begins at a multiple of 8)
+    '90909090', //       nop                (action begins at a multiple of 8)
     // struct kernel_sigaction: handler SIG_IGN (1), flags, restorer, mask
     '0100000000000000'.padEnd(64, '0'),
   ].join(''),

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { HOST_CIDR, POD_CIDR } from '../facts.ts';
+import { HOST_CIDR, NODE_ADDRESS, NODE_INTERFACE, POD_CIDR, SERVICE_CIDR } from '../facts.ts';
 import { run, tryRun } from '../run.ts';
 import { LocalError } from '../service.ts';
 import { leaseDirectory, OWN_NAME } from './facts.ts';
@@ -68,11 +68,28 @@ table ip ${OWN_NAME} {
  * table of our own could not.
  */
 function forwardRules(): string[][] {
-  return ['-s', '-d'].map((side) => ['FORWARD', side, POD_CIDR, '-m', 'comment', '--comment', OWN_NAME, '-j', 'ACCEPT']);
+  return ['-s', '-d'].map((side) => [
+    'FORWARD',
+    side,
+    POD_CIDR,
+    '-m',
+    'comment',
+    '--comment',
+    OWN_NAME,
+    '-j',
+    'ACCEPT',
+  ]);
 }
+
+/**
+ * Addresses of Services are on no interface: kube-proxy rewrites them on the way. The kernel looks for a route first,
+ * and a machine that is off line has none; here they also never leave the machine when nothing rewrites them.
+ */
+const SERVICE_ROUTE = [SERVICE_CIDR, 'dev', NODE_INTERFACE];
 
 /** Idempotent. */
 export async function ensurePodNetwork(): Promise<void> {
+  await run('ip', ['route', 'replace', ...SERVICE_ROUTE, 'src', NODE_ADDRESS]);
   await run('nft', ['-f', '-'], { input: renderPodNat() });
   for (const rule of forwardRules()) {
     const there = await tryRun('iptables', ['-w', '5', '-C', ...rule]);
@@ -82,6 +99,7 @@ export async function ensurePodNetwork(): Promise<void> {
 
 /** Idempotent; also removes kube-proxy's tables and the rules of host ports. */
 export async function removePodNetwork(): Promise<void> {
+  await tryRun('ip', ['route', 'delete', ...SERVICE_ROUTE]);
   await removeTable('ip', OWN_NAME);
   await removeProxyTables();
   for (const rule of forwardRules()) await tryRun('iptables', ['-w', '5', '-D', ...rule]);

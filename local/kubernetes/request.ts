@@ -54,9 +54,15 @@ export async function answersOk(url: string, tls?: () => Promise<RequestTls>): P
   try {
     const { status, body } = await get(url, await tls?.());
     const detail = body.trim().split('\n').at(-1) ?? '';
-    return { healthy: status === 200, detail: status === 200 ? 'answers' : `answers ${status}: ${detail.slice(0, 200)}` };
+    return {
+      healthy: status === 200,
+      detail: status === 200 ? 'answers' : `answers ${status}: ${detail.slice(0, 200)}`,
+    };
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
-    return { healthy: false, detail: `does not answer${code === undefined || code === 'ECONNREFUSED' ? '' : ` (${code})`}` };
+    return {
+      healthy: false,
+      detail: `does not answer${code === undefined || code === 'ECONNREFUSED' ? '' : ` (${code})`}`,
+    };
   }
 }

@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { execa } from 'execa';
 import { tryRun } from '../run.ts';
@@ -54,6 +54,11 @@ export async function buildFromModules(
   }
   for (const [tool, path] of Object.entries(set.packages)) {
     renameSync(join(output, basename(path)), join(directory, tool));
+  }
+  if (set.launcher !== undefined) {
+    const { tool, binary, script } = set.launcher;
+    renameSync(join(directory, tool), join(directory, binary));
+    writeFileSync(join(directory, tool), script, { mode: 0o755 });
   }
   rmSync(output, { recursive: true, force: true });
   rmSync(workspace, { recursive: true, force: true });

@@ -46,7 +46,12 @@ export async function runBuild(request: BuildRequest): Promise<BuildResult> {
     const { args, env, input } = buildCommand(request, metadata);
     // The plugin binary itself does the work: `docker buildx` only where it is not in a place that we know.
     const [command, prefix] = buildx ? [buildx, []] : ['docker', ['buildx']];
-    const environment: NodeJS.ProcessEnv = { ...process.env, ...config.env, ...env, BUILDX_NO_DEFAULT_ATTESTATIONS: '1' };
+    const environment: NodeJS.ProcessEnv = {
+      ...process.env,
+      ...config.env,
+      ...env,
+      BUILDX_NO_DEFAULT_ATTESTATIONS: '1',
+    };
     if (request.inputs.exec) delete environment.BUILDX_NO_DEFAULT_ATTESTATIONS;
     if (request.host) environment.DOCKER_HOST = request.host;
     const lines: string[] = [];
@@ -120,7 +125,13 @@ export function buildCommand(request: BuildRequest, metadata: string): Command {
   for (const [index, id] of Object.keys(inputs.secrets).sort().entries()) {
     const variable = `DEVOPS_BUILD_SECRET_${index}`;
     env[variable] = inputs.secrets[id] ?? '';
-    args.push('--secret', csv([['id', id], ['env', variable]]));
+    args.push(
+      '--secret',
+      csv([
+        ['id', id],
+        ['env', variable],
+      ]),
+    );
   }
   if (inputs.inline !== '') args.push('--file', '-');
   else option('--file', inputs.dockerfile);

@@ -12,8 +12,8 @@ import {
   type DockerConfig,
   dockerConfigDirectory,
   parseDockerConfig,
-  readDockerConfig,
   type RegistryCredentials,
+  readDockerConfig,
 } from '../docker/credentials.ts';
 
 export interface PrivateConfig {

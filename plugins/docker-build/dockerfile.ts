@@ -69,14 +69,14 @@ function stageName(line: number, rest: string): string {
 }
 
 /** The instructions with continued lines joined, comments and here-documents left out. */
-function* instructions(text: string, escape: string): Generator<Instruction> {
+function* instructions(text: string, continuation: string): Generator<Instruction> {
   const lines = text.replace(/^\uFEFF/, '').split(/\r?\n/);
   for (let index = 0; index < lines.length; index++) {
     const first = (lines[index] ?? '').trim();
     if (first === '' || first.startsWith('#')) continue;
     const start = index + 1;
     let joined = first;
-    while (joined.endsWith(escape) && index + 1 < lines.length) {
+    while (joined.endsWith(continuation) && index + 1 < lines.length) {
       const next = (lines[++index] ?? '').trim();
       // Comments and empty lines within a continued instruction are skipped by docker too.
       if (next === '' || next.startsWith('#')) continue;

@@ -34,6 +34,12 @@ const HINTS: readonly Hint[] = [
     text: () => 'The registry denies access: check that the repository exists and that this user may push to it.',
   },
   {
+    when: /unsupported frontend capability|Unknown flag: (?:network|security|link|parents|exclude)/,
+    text: () =>
+      "The daemon's BuildKit is too old for this: use docker 23 or newer, a buildx builder (builder.name), or begin the " +
+      'Dockerfile with "# syntax=docker/dockerfile:1".',
+  },
+  {
     when: /no space left on device/i,
     text: () => 'The disk of the docker daemon is full: docker builder prune frees the build cache.',
   },
@@ -41,8 +47,7 @@ const HINTS: readonly Hint[] = [
 
 /** The error of a failed build. `lines` are what it printed, already without secrets. */
 export function buildFailure(lines: readonly string[], code: number, host: string): Error {
-  const errors = lines.filter((line) => /^ERROR: /.test(line));
-  const headline = (errors.at(-1) ?? lines.filter((line) => line.trim() !== '').at(-1) ?? '').replace(/^ERROR: /, '');
+  const headline = headlineOf(lines).replace(/^ERROR: /, '');
   const step = failingStep(lines);
   const text = [`docker buildx build failed (exit code ${code}): ${headline}`];
   if (step.length > 0) text.push(...step.map((line) => `  ${line}`));
@@ -50,6 +55,17 @@ export function buildFailure(lines: readonly string[], code: number, host: strin
   const hint = HINTS.find((candidate) => candidate.when.test(headline)) ?? HINTS.find((one) => one.when.test(whole));
   if (hint) text.push(hint.text(host));
   return new Error(text.join('\n'));
+}
+
+/** buildx's own last word; where it never began, the line that explains most; else the last one. */
+function headlineOf(lines: readonly string[]): string {
+  const last = (wanted: (line: string) => boolean): string | undefined => lines.findLast(wanted);
+  return (
+    last((line) => line.startsWith('ERROR: ')) ??
+    last((line) => HINTS.some((hint) => hint.when.test(line))) ??
+    last((line) => line.trim() !== '') ??
+    'it printed nothing'
+  );
 }
 
 /** The last lines of the step whose `#7 ERROR: …` came last: its title, its output. */

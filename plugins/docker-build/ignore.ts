@@ -97,10 +97,10 @@ function compile(pattern: string): (path: string) => boolean {
       expression += index + 1 === pattern.length ? '.*' : '(?:.*/)?';
     } else if (character === '*') expression += '[^/]*';
     else if (character === '?') expression += '[^/]';
-    else if (character === '\\' && index + 1 < pattern.length) expression += escape(pattern.charAt(++index));
+    else if (character === '\\' && index + 1 < pattern.length) expression += literal(pattern.charAt(++index));
     else if (character === '[' || character === ']') expression += character;
     else if (character === '^' || character === '-') expression += character;
-    else expression += escape(character);
+    else expression += literal(character);
   }
   let regexp: RegExp;
   try {
@@ -111,6 +111,6 @@ function compile(pattern: string): (path: string) => boolean {
   return (path) => regexp.test(path);
 }
 
-function escape(character: string): string {
+function literal(character: string): string {
   return /[.*+?^${}()|[\]\\/]/.test(character) ? `\\${character}` : character;
 }

@@ -3,7 +3,15 @@
  * that is there, with its default or zero value, and leaves absent lists and maps out.
  */
 
-import { isMap, isSecret, isUnknown, type PropertyMap, type PropertyValue, Secret, unwrap } from '../framework/values.ts';
+import {
+  isMap,
+  isSecret,
+  isUnknown,
+  type PropertyMap,
+  type PropertyValue,
+  Secret,
+  unwrap,
+} from '../framework/values.ts';
 
 /** Defaults of an object's scalars by property name. */
 type Defaults = Readonly<Record<string, PropertyValue>>;

@@ -1,7 +1,7 @@
 /** An Image's inputs as plain values, for the code that builds. */
 
-import { isMap, type PropertyMap, type PropertyValue, unwrapMap } from '../framework/values.ts';
 import type { RegistryCredentials } from '../docker/credentials.ts';
+import { isMap, type PropertyMap, type PropertyValue, unwrapMap } from '../framework/values.ts';
 
 /** An entry of exports, cacheFrom or cacheTo: `{ <kind>: {…} }` or `{ raw }`. */
 export type Union = Readonly<Record<string, unknown>>;
@@ -97,6 +97,8 @@ function unions(value: PropertyValue | undefined): Union[] {
 }
 
 function stringMap(value: PropertyValue | undefined): Record<string, string> {
-  const entries = Object.entries(asMap(value)).filter((entry): entry is [string, string] => typeof entry[1] === 'string');
+  const entries = Object.entries(asMap(value)).filter(
+    (entry): entry is [string, string] => typeof entry[1] === 'string',
+  );
   return Object.fromEntries(entries);
 }

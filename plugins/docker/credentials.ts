@@ -89,11 +89,7 @@ function fromEntry(entry: AuthEntry): Credentials | undefined {
  * Asks a credential helper (`docker-credential-<name> get`, the server on standard input). Undefined when it has none.
  * Throws when the helper is missing or fails: a store that is skipped in silence would show as a puzzling 401 later.
  */
-export async function askHelper(
-  name: string,
-  server: string,
-  signal?: AbortSignal,
-): Promise<Credentials | undefined> {
+export async function askHelper(name: string, server: string, signal?: AbortSignal): Promise<Credentials | undefined> {
   const command = `docker-credential-${name}`;
   const { code, stdout, stderr } = await new Promise<{ code: number | null; stdout: string; stderr: string }>(
     (resolve, reject) => {
@@ -109,7 +105,9 @@ export async function askHelper(
       child.on('error', (error: NodeJS.ErrnoException) => {
         reject(
           error.code === 'ENOENT'
-            ? new Error(`docker's configuration names the credential helper ${command}, which is not on PATH: install it`)
+            ? new Error(
+                `docker's configuration names the credential helper ${command}, which is not on PATH: install it`,
+              )
             : error,
         );
       });

@@ -17,7 +17,8 @@ export interface Reference {
 export const DOCKER_HUB = 'docker.io';
 
 const PATH = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$/;
-const HOST = /^(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?$/;
+const HOST =
+  /^(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?$/;
 const TAG = /^\w[\w.-]{0,127}$/;
 const DIGEST = /^[a-z][a-z0-9]*(?:[-_+.][a-z][a-z0-9]*)*:[0-9a-fA-F]{32,}$/;
 
@@ -48,7 +49,9 @@ export function parseReference(text: string): Reference {
   let repository = hasHost ? rest.slice(slash + 1) : rest;
   if (!HOST.test(registry)) throw new Error(`"${text}": "${registry}" is not a registry host`);
   if (!PATH.test(repository)) {
-    throw new Error(`"${text}": "${repository}" is not a repository name (lower-case letters, digits, ".", "_", "-", "/")`);
+    throw new Error(
+      `"${text}": "${repository}" is not a repository name (lower-case letters, digits, ".", "_", "-", "/")`,
+    );
   }
   if (registry === DOCKER_HUB && !repository.includes('/')) repository = `library/${repository}`;
   return { registry, repository, tag, digest, qualified: hasHost };

@@ -5,7 +5,7 @@
  */
 
 import { createHash } from 'node:crypto';
-import { type IncomingMessage, request as httpRequest } from 'node:http';
+import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import type { Credentials } from './credentials.ts';
 import { DOCKER_HUB, isLoopback, type Reference } from './reference.ts';
@@ -116,7 +116,10 @@ export class RegistryClient {
     const url = new URL(fields.realm);
     // Credentials go over TLS only, save to this machine itself: the challenge comes from the other side.
     if (url.protocol !== 'https:' && !isLoopback(url.host)) {
-      throw new RegistryError(`${this.registry} sends credentials to ${url.origin}, which is not encrypted: refused`, 401);
+      throw new RegistryError(
+        `${this.registry} sends credentials to ${url.origin}, which is not encrypted: refused`,
+        401,
+      );
     }
     const credentials = this.options.credentials;
     let answer: Answer;
@@ -143,8 +146,8 @@ export class RegistryClient {
     const secure = url.startsWith('https:');
     return new Promise((resolve, reject) => {
       const failed = (error: NodeJS.ErrnoException): void => {
-        if (this.options.signal?.aborted) return reject(error);
-        reject(new RegistryError(`${this.registry} cannot be reached: ${error.code ?? ''} ${error.message}`.trim(), 0));
+        const text = `${this.registry} cannot be reached: ${error.code ?? ''} ${error.message}`;
+        reject(this.options.signal?.aborted ? error : new RegistryError(text, 0));
       };
       const headers = {
         accept: MANIFEST_TYPES.join(', '),

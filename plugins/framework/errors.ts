@@ -1,6 +1,6 @@
 /** Errors as the engine reads them: a message without a stack, and the details of a half-made resource. */
 
-import grpc, { type StatusObject } from '@grpc/grpc-js';
+import * as grpc from '@grpc/grpc-js';
 import messages from '@pulumi/pulumi/proto/provider_pb.js';
 import statuses from '@pulumi/pulumi/proto/status_pb.js';
 import anys from 'google-protobuf/google/protobuf/any_pb.js';
@@ -22,7 +22,7 @@ export class RpcError extends Error {
 }
 
 /** What is sent for whatever a plugin threw: only the message, because a stack says nothing to the user. */
-export function toStatus(error: unknown): Partial<StatusObject> {
+export function toStatus(error: unknown): Partial<grpc.StatusObject> {
   const details = messageOf(error);
   if (error instanceof RpcError) return { code: error.code, details };
   if (error instanceof ResourceInitError) {

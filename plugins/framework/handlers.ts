@@ -1,6 +1,6 @@
 /** The remote procedures of pulumirpc.ResourceProvider, each from its message to the plugin and back. */
 
-import grpc from '@grpc/grpc-js';
+import * as grpc from '@grpc/grpc-js';
 import plugins, { type PluginAttach } from '@pulumi/pulumi/proto/plugin_pb.js';
 import messages, {
   type CheckRequest,

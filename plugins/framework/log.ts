@@ -1,6 +1,6 @@
 /** Messages from a plugin to the engine, which shows them beside the resource that they belong to. */
 
-import grpc from '@grpc/grpc-js';
+import * as grpc from '@grpc/grpc-js';
 import engineServices, { type EngineClient } from '@pulumi/pulumi/proto/engine_grpc_pb.js';
 import engineMessages, { type LogRequest } from '@pulumi/pulumi/proto/engine_pb.js';
 import type { Log } from './provider.ts';

@@ -5,7 +5,7 @@
 
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server as NetServer, type Socket } from 'node:net';
-import grpc, { type handleUnaryCall, type ServerUnaryCall, type UntypedServiceImplementation } from '@grpc/grpc-js';
+import * as grpc from '@grpc/grpc-js';
 import services from '@pulumi/pulumi/proto/provider_grpc_pb.js';
 import { Connection } from './connection.ts';
 import { RpcError, toStatus } from './errors.ts';
@@ -96,8 +96,8 @@ async function listen(listener: NetServer, plugin: Plugin, port: number): Promis
 type Find = (peer: string) => Connection | undefined;
 type Handler<Request, Response> = (connection: Connection, request: Request, signal: AbortSignal) => Promise<Response>;
 
-function implementation(find: Find): UntypedServiceImplementation {
-  const unary = <Request, Response>(handler: Handler<Request, Response>): handleUnaryCall<Request, Response> => {
+function implementation(find: Find): grpc.UntypedServiceImplementation {
+  const unary = <Request, Response>(handler: Handler<Request, Response>): grpc.handleUnaryCall<Request, Response> => {
     return (call, callback) => {
       respond(find, handler, call).then(
         (response) => callback(null, response),
@@ -128,7 +128,7 @@ function implementation(find: Find): UntypedServiceImplementation {
 async function respond<Request, Response>(
   find: Find,
   handler: Handler<Request, Response>,
-  call: ServerUnaryCall<Request, Response>,
+  call: grpc.ServerUnaryCall<Request, Response>,
 ): Promise<Response> {
   const connection = find(call.getPeer());
   if (!connection) throw new RpcError(grpc.status.UNAVAILABLE, 'the connection to the engine was lost');

@@ -7,7 +7,7 @@ import { isMap } from '../framework/values.ts';
 import { isTrue, PATCH_FORCE, propagationOf, SKIP_AWAIT } from './annotations.ts';
 import type { Cluster } from './cluster.ts';
 import type { ProviderConfig } from './config.ts';
-import { isImmutableField, isNotFound, NoSuchKindError } from './errors.ts';
+import { isImmutableField, isNotFound, isStale, NoSuchKindError } from './errors.ts';
 import { needsTakeover, takeoverPatch, withIgnoredFields } from './managedFields.ts';
 import type { GroupVersionKind, KubernetesObject } from './object.ts';
 import {
@@ -110,16 +110,36 @@ export async function updateObject(
     return { before: live, after: await cluster.patch(inputs, patch, options, 'application/merge-patch+json') };
   }
   const former = context.formerFieldManager === fieldManager ? undefined : context.formerFieldManager;
-  const takeover = takeoverPatch(live, fieldManager, former);
-  if (takeover !== undefined && !preview) {
-    await cluster.patch(inputs, takeover, { signal }, 'application/json-patch+json');
-  }
+  if (!preview) await takeOver(live, inputs, former, context);
   const force =
     config.enablePatchForce ||
     isTrue(inputs, PATCH_FORCE) ||
     getList(live, 'metadata', 'managedFields').length === 0 ||
     (preview && needsTakeover(live, fieldManager, former));
   return { before: live, after: await cluster.patch(inputs, wanted, { dryRun: preview, fieldManager, force, signal }) };
+}
+
+const TAKEOVER_TRIES = 4;
+
+/** Makes the fields ours that kubectl or a plain create left; tried anew when a controller wrote in between. */
+async function takeOver(
+  first: KubernetesObject,
+  inputs: KubernetesObject,
+  former: string | undefined,
+  { cluster, fieldManager, signal }: UpdateContext,
+): Promise<void> {
+  let live = first;
+  for (let attempt = 1; ; attempt += 1) {
+    const patch = takeoverPatch(live, fieldManager, former);
+    if (patch === undefined) return;
+    try {
+      await cluster.patch(inputs, patch, { signal }, 'application/json-patch+json');
+      return;
+    } catch (error) {
+      if (attempt === TAKEOVER_TRIES || !isStale(error)) throw error;
+      live = await cluster.get(gvkOf(inputs), namespaceOf(inputs), nameOf(inputs), signal);
+    }
+  }
 }
 
 /** RFC 7386 patch from what was sent last to what is wanted. */

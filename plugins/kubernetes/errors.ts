@@ -49,6 +49,11 @@ export const isAlreadyExists = (error: unknown): boolean =>
 export const isImmutableField = (error: unknown): boolean =>
   error instanceof ApiError && error.status === 422 && error.message.includes('field is immutable');
 
+/** Somebody else wrote between our read and our write: a conflict, or a JSON patch whose test failed. */
+export const isStale = (error: unknown): boolean =>
+  isConflict(error) ||
+  (error instanceof ApiError && error.status === 422 && getList(error.body, 'details', 'causes').length === 0);
+
 export const isNamespaceMissing = (error: unknown): boolean =>
   error instanceof ApiError && error.status === 404 && getString(error.body, 'details', 'kind') === 'namespaces';
 

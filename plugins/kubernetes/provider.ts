@@ -37,7 +37,6 @@ import { checkInputs } from './check.ts';
 import { Cluster } from './cluster.ts';
 import type { ProviderConfig } from './config.ts';
 import { configFailures, parseConfig } from './config.ts';
-import { diffProviderConfig } from './diffConfig.ts';
 import { diffResource } from './diffResource.ts';
 import {
   explain,
@@ -94,6 +93,7 @@ export class KubernetesProvider implements Provider {
   }
 
   async diffConfig(request: { readonly olds: PropertyMap; readonly news: PropertyMap }): Promise<DiffResult> {
+    const { diffProviderConfig } = await import('./diffConfig.ts');
     return diffProviderConfig(request.olds, request.news);
   }
 

@@ -46,8 +46,8 @@ export function randomString(rules: StringRules): string {
     ...pick(NUMERIC, rules.minNumeric),
     ...pick(special, rules.minSpecial),
   ];
-  characters.push(...pick(all, rules.length - characters.length));
-  return shuffle(characters).join('');
+  const rest = pick(all, rules.length - characters.length);
+  return shuffle([...characters, ...rest]).join('');
 }
 
 // `randomInt` rejects numbers beyond the last whole multiple of the range, so every character is equally likely.

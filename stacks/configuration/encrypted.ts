@@ -20,8 +20,8 @@ export interface Encryption {
  */
 export function plainTextFindings(configuration: unknown, encryption: Encryption): Finding[] {
   const found: Finding[] = [];
-  visit(configuration, [], (path) => {
-    if (isEncrypted(path, encryption)) return;
+  visit(configuration, [], (path, value) => {
+    if (isEncrypted(path, value, encryption)) return;
     const at = keyPath(path);
     found.push({
       path: at,
@@ -31,9 +31,13 @@ export function plainTextFindings(configuration: unknown, encryption: Encryption
   return found;
 }
 
-function visit(value: unknown, path: readonly PropertyKey[], literal: (path: readonly PropertyKey[]) => void): void {
+function visit(
+  value: unknown,
+  path: readonly PropertyKey[],
+  literal: (path: readonly PropertyKey[], value: SecretText) => void,
+): void {
   if (value instanceof SecretText) {
-    if (value.source === 'literal') literal(path);
+    if (value.source === 'literal') literal(path, value);
     return;
   }
   if (typeof value !== 'object' || value === null) return;
@@ -41,19 +45,11 @@ function visit(value: unknown, path: readonly PropertyKey[], literal: (path: rea
     visit(item, [...path, Array.isArray(value) ? Number(key) : key], literal);
 }
 
-function isEncrypted(path: readonly PropertyKey[], encryption: Encryption): boolean {
+/** A file that holds anything else at the path is not the one in use (`--config-file`), and proves nothing. */
+function isEncrypted(path: readonly PropertyKey[], value: SecretText, encryption: Encryption): boolean {
   const [key, ...below] = path;
   if (!encryption.isSecretKey(String(key))) return false;
-  let value: unknown = encryption.file()?.[String(key)];
-  if (value === undefined) return true;
-  // The whole key may be encrypted as one text.
-  for (const part of below) {
-    if (isSecure(value)) return true;
-    value = (value as Record<PropertyKey, unknown> | undefined)?.[part];
-  }
-  return isSecure(value);
-}
-
-function isSecure(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && 'secure' in value;
+  const top = encryption.file()?.[String(key)];
+  const leaf = below.reduce<unknown>((inner, part) => (inner as Record<PropertyKey, unknown> | undefined)?.[part], top);
+  return !value.is(leaf);
 }

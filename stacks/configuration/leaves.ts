@@ -26,6 +26,11 @@ export class SecretText {
     return pulumi.secret(this.#value);
   }
 
+  /** Whether this is its value: to find out whether a file holds it in plain text. */
+  is(text: unknown): boolean {
+    return text === this.#value;
+  }
+
   toString(): string {
     return '[secret]';
   }

@@ -1,11 +1,12 @@
 import * as z from 'zod';
-import { LONGEST_APPLICATION_NAME } from '../../components/application/application.ts';
+import { LONGEST_APPLICATION_NAME } from '../../components/application/limits.ts';
 import { repositoryPathProblem, serverProblem, tagProblem } from '../../components/image/reference.ts';
 import {
   environmentVariableProblem,
   labelProblem,
   secretKeyProblem,
   serviceNameProblem,
+  subdomainProblem,
 } from '../../components/kubernetes/names.ts';
 import { identifierProblem } from '../../components/postgres/identifiers.ts';
 import { type Environment, flag, integer, list, named, oneOf, reference, secret, section, text } from './leaves.ts';
@@ -82,7 +83,7 @@ function application(environment: Environment) {
   return section({
     /** Folder of the application, relative to the project. */
     path: text('the folder of the application'),
-    images: images(environment),
+    images: images(environment).prefault({}),
     database: applicationDatabase().optional(),
     migrations: section({
       /** Name of the image target. */
@@ -116,6 +117,10 @@ function application(environment: Environment) {
       }),
       environmentVariableProblem,
     ).default({}),
+    /** ConfigMaps of the resource files, or of the namespace, whose keys become environment variables. */
+    configMaps: list(text('the name of a ConfigMap', subdomainProblem), 'a list of ConfigMaps').default([]),
+    /** ServiceAccount of the pods. @default the namespace's */
+    serviceAccount: text('the name of a ServiceAccount', subdomainProblem).optional(),
     /** Patterns of Kubernetes resource files, relative to `path`. */
     resourceFiles: list(text('a pattern such as "kubernetes/*.yaml"'), 'a list of patterns').default([]),
     /** Cluster-scoped kinds that the resource files may hold. */

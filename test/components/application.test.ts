@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
+import { ServiceAccount } from '@pulumi/kubernetes/core/v1/serviceAccount.js';
 import * as pulumi from '@pulumi/pulumi';
 import { Application, type ApplicationArguments } from '../../components/application/application.ts';
 import { serviceUrl } from '../../components/application/url.ts';
 import { ImageBuild } from '../../components/image/imageBuild.ts';
-import { DIGEST, findingsOf, type RecordOptions, record, UNKNOWN, valueOf } from './mocks.ts';
+import { DIGEST, findingsOf, type RecordOptions, record, resolved, UNKNOWN } from './mocks.ts';
 
 const image = (name: string) => `registry.example.com/${name}@${DIGEST}`;
 const secret = (name: string, checksum: string) => ({ name: pulumi.output(name), checksum: pulumi.output(checksum) });
@@ -16,6 +17,8 @@ const args: ApplicationArguments = {
   secrets: [secret('database-application', 'a1'), secret('orders-secrets', 's1')],
   mounts: [{ name: 'postgres', configMapName: 'certificate', path: '/etc/postgres' }],
   imagePullSecrets: [pulumi.output('pull')],
+  configMaps: [{ name: 'settings', checksum: 'c1' }, { name: 'unknown' }],
+  serviceAccountName: 'orders',
   replicas: 2,
   service: { type: 'LoadBalancer' },
 };
@@ -33,7 +36,7 @@ function at(value: unknown, ...path: (string | number)[]): unknown {
 
 async function jobName(changed: Partial<ApplicationArguments>): Promise<unknown> {
   await record();
-  return (await valueOf(new Application('orders', { ...args, ...changed }).migrationsJobName)).value;
+  return (await resolved(new Application('orders', { ...args, ...changed }).migrationsJobName)).value;
 }
 
 describe('Application', () => {
@@ -53,13 +56,14 @@ describe('Application', () => {
       'app.kubernetes.io/name': 'orders',
     });
     assert.deepEqual(at(spec, 'template', 'metadata', 'annotations'), {
-      'development-operations/secrets-checksum': 'a1.s1',
+      'development-operations/configuration-checksum': 'c1.a1.s1',
     });
     const pod = at(spec, 'template', 'spec');
     assert.deepEqual(at(pod, 'imagePullSecrets'), [{ name: 'pull' }]);
     assert.equal(at(pod, 'securityContext', 'runAsNonRoot'), true);
     assert.equal(at(pod, 'securityContext', 'runAsUser'), 10001);
     assert.equal(at(pod, 'automountServiceAccountToken'), false);
+    assert.equal(at(pod, 'serviceAccountName'), 'orders');
     const container = at(pod, 'containers', 0);
     assert.equal(at(container, 'image'), image('orders'));
     assert.equal(at(container, 'securityContext', 'readOnlyRootFilesystem'), true);
@@ -69,6 +73,8 @@ describe('Application', () => {
       { name: 'PORT', value: '8080' },
     ]);
     assert.deepEqual(at(container, 'envFrom'), [
+      { configMapRef: { name: 'settings' } },
+      { configMapRef: { name: 'unknown' } },
       { secretRef: { name: 'database-application' } },
       { secretRef: { name: 'orders-secrets' } },
     ]);
@@ -90,7 +96,7 @@ describe('Application', () => {
     const job = await recording.find('orders-migrations');
     assert.equal(job.type, 'kubernetes:batch/v1:Job');
     assert.match(String(at(job.inputs, 'metadata', 'name')), /^orders-migrations-[0-9a-f]{10}$/);
-    assert.equal((await valueOf(application.migrationsJobName)).value, at(job.inputs, 'metadata', 'name'));
+    assert.equal((await resolved(application.migrationsJobName)).value, at(job.inputs, 'metadata', 'name'));
     assert.deepEqual(at(job.inputs, 'metadata', 'annotations'), { 'pulumi.com/replaceUnready': 'true' });
     assert.equal(at(job.inputs, 'spec', 'backoffLimit'), 0);
     assert.equal(at(job.inputs, 'spec', 'activeDeadlineSeconds'), 60);
@@ -123,8 +129,8 @@ describe('Application', () => {
   it('gives the address of the load balancer, and the name of the Service', async () => {
     const recording = await record(withAddress);
     const application = new Application('orders', args);
-    assert.deepEqual(await valueOf(application.url), { value: 'http://172.31.241.1', secret: false });
-    assert.deepEqual(await valueOf(application.serviceName), { value: 'orders', secret: false });
+    assert.deepEqual(await resolved(application.url), { value: 'http://172.31.241.1', secret: false });
+    assert.deepEqual(await resolved(application.serviceName), { value: 'orders', secret: false });
     const { inputs } = await recording.find('orders-service');
     assert.deepEqual(inputs.spec, {
       type: 'LoadBalancer',
@@ -137,13 +143,21 @@ describe('Application', () => {
     });
   });
 
+  it('waits for what must be there before the first pod', async () => {
+    const recording = await record();
+    const account = new ServiceAccount('account', {});
+    new Application('orders', { ...args, after: [account] });
+    assert.deepEqual((await recording.find('orders-migrations')).dependencies, ['account']);
+    assert.deepEqual((await recording.find('orders-deployment')).dependencies, ['account', 'orders-migrations']);
+  });
+
   it('has no Job and waits for none without migrations', async () => {
     const recording = await record();
     const application = new Application('plain', { namespace: 'dev', image: image('plain') });
     assert.deepEqual((await recording.find('plain-deployment')).dependencies, []);
     assert.equal((await recording.registrations()).length, 3);
     assert.equal(application.migrationsJobName, undefined);
-    assert.equal((await valueOf(application.url)).value, 'http://plain.dev.svc');
+    assert.equal((await resolved(application.url)).value, 'http://plain.dev.svc');
   });
 
   it('does not know the name of the Job before the image is built', async () => {

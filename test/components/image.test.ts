@@ -4,7 +4,8 @@ import * as pulumi from '@pulumi/pulumi';
 import * as fc from 'fast-check';
 import { ImageBuild, type ImageBuildArguments } from '../../components/image/imageBuild.ts';
 import { referenceByDigest, repositoryProblem, serverProblem, tagProblem } from '../../components/image/reference.ts';
-import { DIGEST, findingsOf, record, UNKNOWN, valueOf } from './mocks.ts';
+import { holds } from '../holds.ts';
+import { DIGEST, findingsOf, record, resolved, UNKNOWN } from './mocks.ts';
 
 const built: ImageBuildArguments = {
   mode: 'build',
@@ -37,7 +38,7 @@ describe('ImageBuild', () => {
     });
     assert.equal((await recording.find('orders-migrations')).inputs.target, 'migrations');
     assert.deepEqual(Object.keys(images.images), ['main', 'migrations']);
-    assert.deepEqual(await valueOf(images.images.main), {
+    assert.deepEqual(await resolved(images.images.main), {
       value: `registry.example.com/team/orders@${DIGEST}`,
       secret: false,
     });
@@ -78,7 +79,7 @@ describe('ImageBuild', () => {
   it('looks up the digest of what exists and registers no image', async () => {
     const recording = await record();
     const images = new ImageBuild('orders', { ...built, mode: 'existing', context: undefined });
-    assert.deepEqual(await valueOf(images.images.migrations), {
+    assert.deepEqual(await resolved(images.images.migrations), {
       value: `registry.example.com/team/orders-migrations@${DIGEST}`,
       secret: false,
     });
@@ -95,7 +96,7 @@ describe('ImageBuild', () => {
   it('does not know the digest in the preview of a first build', async () => {
     await record({ preview: true });
     const images = new ImageBuild('orders', built);
-    assert.deepEqual(await valueOf(images.images.main), { value: UNKNOWN, secret: false });
+    assert.deepEqual(await resolved(images.images.main), { value: UNKNOWN, secret: false });
   });
 
   it('names every invalid argument at once', async () => {
@@ -144,7 +145,7 @@ describe('references of images', () => {
   });
 
   it('take a digest for a digest only', () => {
-    fc.assert(
+    holds(
       fc.property(fc.string(), (text) => {
         fc.pre(!/^sha256:[a-f0-9]{64}$/.test(text));
         assert.throws(() => referenceByDigest('r.io/a', text), /expected "sha256:"/);
@@ -153,9 +154,9 @@ describe('references of images', () => {
   });
 
   it('know tags', () => {
-    fc.assert(
+    holds(
       fc.property(fc.stringMatching(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/), (tag) => tagProblem(tag) === undefined),
     );
-    fc.assert(fc.property(fc.stringMatching(/^[.-].*$/), (tag) => tagProblem(tag) !== undefined));
+    holds(fc.property(fc.stringMatching(/^[.-].*$/), (tag) => tagProblem(tag) !== undefined));
   });
 });

@@ -6,6 +6,7 @@ import { getVersion } from '@pulumi/kubernetes/utilities.js';
 import * as fc from 'fast-check';
 import { globExpression, parseResources, readResourceFiles } from '../../components/manifests/read.ts';
 import { ResourceFiles, typeToken } from '../../components/manifests/resourceFiles.ts';
+import { holds } from '../holds.ts';
 import { findingsOf, record } from './mocks.ts';
 
 const configMap = 'apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\n';
@@ -22,7 +23,8 @@ metadata: { name: w, namespace: other, annotations: { pulumi.com/skipAwait: "tru
 spec: { size: 3 }
 `,
     );
-    new ResourceFiles('orders', { documents, namespace: 'dev', labels: { team: 'shop' } });
+    const files = new ResourceFiles('orders', { documents, namespace: 'dev', labels: { team: 'shop' } });
+    assert.deepEqual(files.prerequisites, [files.resources[0]], 'pods wait for the ConfigMap, not for the Widget');
     const map = await recording.find('orders-configmap/settings');
     assert.equal(map.type, 'kubernetes:core/v1:ConfigMap');
     assert.equal(map.parent, 'orders');
@@ -148,7 +150,7 @@ describe('readResourceFiles', () => {
 
 describe('globExpression', () => {
   it('takes every name without special characters literally', () => {
-    fc.assert(
+    holds(
       fc.property(fc.stringMatching(/^[^*?{}]*$/), (name) => {
         assert.ok(globExpression(name).test(name));
         assert.ok(!globExpression(name).test(`${name}x`));

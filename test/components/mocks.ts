@@ -83,7 +83,7 @@ export async function record(options: RecordOptions = {}): Promise<Recording> {
 }
 
 /** The value of an output, with whether it is secret; fails when it is not known. */
-export async function valueOf<T>(output: pulumi.Input<T> | undefined): Promise<{ value: unknown; secret: boolean }> {
+export async function resolved<T>(output: pulumi.Input<T> | undefined): Promise<{ value: unknown; secret: boolean }> {
   if (output === undefined) throw new Error('there is no output');
   const full = pulumi.output(output) as unknown as {
     promise(): Promise<T>;

@@ -4,7 +4,8 @@ import * as fc from 'fast-check';
 import { databaseName, identifierProblem } from '../../components/postgres/identifiers.ts';
 import { PostgresDatabase, type PostgresDatabaseArguments } from '../../components/postgres/postgresDatabase.ts';
 import { privilegesOf } from '../../components/postgres/privileges.ts';
-import { findingsOf, type Registration, record, UNKNOWN, valueOf } from './mocks.ts';
+import { holds } from '../holds.ts';
+import { findingsOf, type Registration, record, resolved, UNKNOWN } from './mocks.ts';
 
 const args: PostgresDatabaseArguments = {
   database: 'orders_dev',
@@ -40,8 +41,8 @@ describe('PostgresDatabase', () => {
         searchPaths: ['orders'],
       },
     );
-    assert.deepEqual(await valueOf(database.owner), { value: 'orders_dev_owner', secret: false });
-    assert.deepEqual(await valueOf(database.database), { value: 'orders_dev', secret: false });
+    assert.deepEqual(await resolved(database.owner), { value: 'orders_dev_owner', secret: false });
+    assert.deepEqual(await resolved(database.database), { value: 'orders_dev', secret: false });
   });
 
   it('lets only an owner role become the owner', async () => {
@@ -177,10 +178,10 @@ describe('PostgresDatabase', () => {
       assert.ok(waitsFor(secret, grant.name, byName), grant.name);
     }
     assert.deepEqual((await recording.find('db-certificate')).inputs.data, { 'ca.crt': 'PEM' });
-    assert.deepEqual(await valueOf(database.certificateConfigMapName), { value: 'db-certificate', secret: false });
+    assert.deepEqual(await resolved(database.certificateConfigMapName), { value: 'db-certificate', secret: false });
     const { name, checksum } = database.connections.application ?? {};
-    assert.deepEqual(await valueOf(name), { value: 'db-application', secret: false });
-    const { value, secret: hidden } = await valueOf(checksum);
+    assert.deepEqual(await resolved(name), { value: 'db-application', secret: false });
+    const { value, secret: hidden } = await resolved(checksum);
     assert.match(String(value), /^[0-9a-f]{16}$/);
     assert.equal(hidden, false);
   });
@@ -190,7 +191,7 @@ describe('PostgresDatabase', () => {
       await record({ preview });
       const database = new PostgresDatabase('db', { ...args, connection: { host } });
       assert.equal(database.certificateConfigMapName, undefined);
-      return (await valueOf(database.connections.readonly?.checksum)).value;
+      return (await resolved(database.connections.readonly?.checksum)).value;
     };
     assert.notEqual(await checksum('a'), await checksum('b'));
     assert.equal(await checksum('a', true), UNKNOWN);
@@ -250,7 +251,7 @@ describe('PostgresDatabase', () => {
 
 describe('identifiers of PostgreSQL', () => {
   it('have at most 63 bytes, whatever the letters', () => {
-    fc.assert(
+    holds(
       fc.property(fc.string({ unit: 'grapheme', minLength: 1, maxLength: 80 }), (text) => {
         fc.pre(!text.includes('\0') && !text.startsWith('pg_') && text !== 'information_schema');
         assert.equal(identifierProblem('schema', text) === undefined, Buffer.byteLength(text) <= 63);

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import * as pulumi from '@pulumi/pulumi';
 import * as fc from 'fast-check';
 import { encodeDockerConfiguration, RegistrySecret } from '../../components/registry/registrySecret.ts';
-import { findingsOf, record, valueOf } from './mocks.ts';
+import { holds } from '../holds.ts';
+import { findingsOf, record, resolved } from './mocks.ts';
 
 const hub = { server: 'docker.io', username: 'hub', password: pulumi.secret('hub-canary') };
 const own = { server: 'registry.example.com:5000', username: 'ci', password: pulumi.secret('own-canary') };
@@ -24,12 +25,12 @@ describe('RegistrySecret', () => {
         'registry.example.com:5000': { username: 'ci', password: 'own-canary', auth: btoa('ci:own-canary') },
       },
     });
-    assert.deepEqual(await valueOf(secret.secretName), { value: 'pull', secret: false });
+    assert.deepEqual(await resolved(secret.secretName), { value: 'pull', secret: false });
   });
 
   it('is the same whatever the order of the registries', () => {
     const entry = fc.tuple(fc.domain(), fc.stringMatching(/^[a-z]+$/), fc.string());
-    fc.assert(
+    holds(
       fc.property(fc.uniqueArray(entry, { selector: ([server]) => server }), (registries) => {
         const backwards = [...registries].reverse();
         assert.equal(encodeDockerConfiguration(registries), encodeDockerConfiguration(backwards));

@@ -3,7 +3,8 @@ import * as pulumi from '@pulumi/pulumi';
 import * as fc from 'fast-check';
 import { keyedDigestOf, stableJson } from '../../components/kubernetes/fingerprint.ts';
 import { ApplicationSecrets } from '../../components/secrets/applicationSecrets.ts';
-import { findingsOf, record, UNKNOWN, valueOf } from './mocks.ts';
+import { holds } from '../holds.ts';
+import { findingsOf, record, resolved, UNKNOWN } from './mocks.ts';
 
 describe('ApplicationSecrets', () => {
   it('puts given and generated values into one Secret', async () => {
@@ -19,14 +20,14 @@ describe('ApplicationSecrets', () => {
     assert.equal(Buffer.from(data.KEY ?? '', 'base64').toString(), 'p'.repeat(48));
     const generated = await recording.find('orders-secrets-KEY');
     assert.deepEqual(generated.inputs, { length: 48, special: false });
-    assert.deepEqual(await valueOf(secret.name), { value: 'orders-secrets', secret: false });
+    assert.deepEqual(await resolved(secret.name), { value: 'orders-secrets', secret: false });
   });
 
   it('has a checksum that is plain, follows the values and does not hold them', async () => {
     const checksum = async (token: string) => {
       await record();
       const values = { TOKEN: pulumi.secret(token) };
-      return valueOf(new ApplicationSecrets('s', { namespace: 'dev', values }).secret.checksum);
+      return resolved(new ApplicationSecrets('s', { namespace: 'dev', values }).secret.checksum);
     };
     const first = await checksum('canary');
     assert.match(String(first.value), /^[0-9a-f]{16}$/);
@@ -38,7 +39,7 @@ describe('ApplicationSecrets', () => {
   it('does not know the checksum before the key is generated', async () => {
     await record({ preview: true });
     const { secret } = new ApplicationSecrets('s', { namespace: 'dev', values: { TOKEN: 'x' } });
-    assert.equal((await valueOf(secret.checksum)).value, UNKNOWN);
+    assert.equal((await resolved(secret.checksum)).value, UNKNOWN);
   });
 
   it('names every invalid argument at once, without values', async () => {
@@ -56,7 +57,7 @@ describe('ApplicationSecrets', () => {
 
 describe('fingerprints', () => {
   it('do not depend on the order of keys', () => {
-    fc.assert(
+    holds(
       fc.property(fc.dictionary(fc.string(), fc.jsonValue()), (record) => {
         const backwards = Object.fromEntries(Object.entries(record).reverse());
         assert.equal(stableJson(record), stableJson(backwards));
@@ -65,7 +66,7 @@ describe('fingerprints', () => {
   });
 
   it('differ with the key', () => {
-    fc.assert(
+    holds(
       fc.property(fc.string(), fc.string(), (one, other) => {
         fc.pre(one !== other);
         assert.notEqual(keyedDigestOf(one, { A: 'a' }), keyedDigestOf(other, { A: 'a' }));

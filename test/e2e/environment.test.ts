@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { execa, type Result } from 'execa';
-import { kubectl, root } from './support.ts';
+import { execa } from 'execa';
+import { kubectl, orderOf, root } from './support.ts';
 
 interface Entry {
   readonly name: string;
@@ -13,14 +13,15 @@ interface Entry {
 }
 
 /** One of the README's commands, as `npm run` starts it. */
-function run(args: readonly string[], cwd = root): Promise<Result<{ reject: false; all: true }>> {
-  return execa(process.execPath, ['scripts/run.mjs', 'local/cli.ts', ...args], {
-    cwd,
+async function run(args: readonly string[]): Promise<{ exitCode: number; all: string; stdout: string }> {
+  const { exitCode, all, stdout } = await execa(process.execPath, ['scripts/run.mjs', 'local/cli.ts', ...args], {
+    cwd: root,
     reject: false,
     all: true,
     timeout: 280_000,
     stdin: 'ignore',
   });
+  return { exitCode: exitCode ?? 1, all, stdout };
 }
 
 async function status(): Promise<Entry[]> {
@@ -56,7 +57,7 @@ describe('the local environment', function () {
     const created = await fetch(`${url}/orders`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ customer: 'Grace', items: [{ sku: 'coffee', quantity: 1 }] }),
+      body: orderOf('Grace'),
     });
     assert.equal(created.status, 201);
     const { id } = (await created.json()) as { id: string };

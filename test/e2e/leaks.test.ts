@@ -75,8 +75,8 @@ describe('secrets', function () {
     ];
     // Something of the image changes, so that the build runs and is not taken from the cache.
     await writeFile(
-      join(stack.directory, 'orders', 'migrations', '9999999999998_nothing.sql'),
-      `-- ${stack.name}\nSELECT 1;\n`,
+      join(stack.directory, 'orders', 'migrations', '9997_nothing.sql'),
+      `-- Up Migration\n-- ${stack.name}\nSELECT 1;\n`,
     );
     await stack.save();
     const previewed = await watchArguments(() => stack.must('preview', '--diff'));
@@ -130,7 +130,6 @@ describe('secrets', function () {
     const plain = await execa('pulumi', ['stack', 'export', '--stack', stack.name, '--show-secrets'], {
       cwd: root,
       env: stack.env,
-      extendEnv: false,
     });
     assert.ok(plain.stdout.includes(canaries.application), 'the state holds the secret, encrypted');
   });
@@ -150,15 +149,14 @@ describe('secrets', function () {
   it('are not in the history or the layers of an image', async () => {
     const { applications } = await stack.outputs();
     for (const image of Object.values(applications.orders.images)) {
-      await execa('docker', ['pull', '--quiet', image], { env: stack.env, extendEnv: false });
-      const history = await execa('docker', ['history', '--no-trunc', image], { env: stack.env, extendEnv: false });
-      const inspect = await execa('docker', ['inspect', image], { env: stack.env, extendEnv: false });
+      await execa('docker', ['pull', '--quiet', image], { env: stack.env });
+      const history = await execa('docker', ['history', '--no-trunc', image], { env: stack.env });
+      const inspect = await execa('docker', ['inspect', image], { env: stack.env });
       assertAbsent(`history of ${image}`, `${history.stdout}\n${inspect.stdout}`);
-      const { stdout } = await execa('docker', ['create', image], { env: stack.env, extendEnv: false });
+      const { stdout } = await execa('docker', ['create', image], { env: stack.env });
       try {
         const layers = execa('docker', ['export', stdout], {
           env: stack.env,
-          extendEnv: false,
           encoding: 'buffer',
           maxBuffer: 2 ** 30,
         });
@@ -167,7 +165,7 @@ describe('secrets', function () {
           assert.ok(!content.includes(value), `the secret ${name} is in a file of ${image}`);
         }
       } finally {
-        await execa('docker', ['rm', stdout], { env: stack.env, extendEnv: false });
+        await execa('docker', ['rm', stdout], { env: stack.env });
       }
     }
   });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { eventually, kubectl, type Outputs, query, TestStack } from './support.ts';
+import { eventually, kubectl, type Outputs, orderOf, query, TestStack } from './support.ts';
 
 interface Order {
   readonly id: string;
@@ -12,7 +12,7 @@ async function placeOrder(url: string, customer: string): Promise<Order> {
   const response = await fetch(`${url}/orders`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ customer, items: [{ sku: 'tea', quantity: 2 }] }),
+    body: orderOf(customer),
   });
   const text = await response.text();
   assert.equal(response.status, 201, text);
@@ -106,7 +106,7 @@ describe('the whole program, through the engine', function () {
 
   it('stops the rollout when a migration fails, keeps serving, and recovers when it is repaired', async () => {
     const image = outputs.applications.orders.images.main;
-    const broken = join(stack.directory, 'orders', 'migrations', '9999999999999_broken.sql');
+    const broken = join(stack.directory, 'orders', 'migrations', '9998_broken.sql');
     await writeFile(broken, '-- Up Migration\nALTER TABLE no_such_table ADD COLUMN broken integer;\n');
     const failed = await stack.pulumi('up', '--yes', '--skip-preview');
     assert.notEqual(failed.exitCode, 0);
@@ -119,8 +119,8 @@ describe('the whole program, through the engine', function () {
     assert.equal(deployed, image, 'the deployment still has the image from before');
     await rm(broken);
     await writeFile(
-      join(stack.directory, 'orders', 'migrations', '9999999999999_repaired.sql'),
-      '-- Up Migration\nALTER TABLE orders.orders ADD COLUMN repaired integer;\n',
+      join(stack.directory, 'orders', 'migrations', '9999_repaired.sql'),
+      '-- Up Migration\nALTER TABLE orders ADD COLUMN repaired integer;\n',
     );
     await stack.up();
     assert.deepEqual(await stack.changes(), []);

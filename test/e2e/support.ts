@@ -79,6 +79,7 @@ export class TestStack {
     const env: NodeJS.ProcessEnv = {
       ...(await pulumiEnvironment(root, 'local')),
       PULUMI_BACKEND_URL: `file://${join(directory, 'state')}`,
+      PULUMI_STACK: undefined,
       ...extraEnvironment,
     };
     const raw = parse(await readFile(join(root, 'Pulumi.local.yaml'), 'utf8')) as { config: Record<string, unknown> };
@@ -90,7 +91,7 @@ export class TestStack {
     config.applications.orders.replicas = 1;
     const stack = new TestStack(name, directory, env, config);
     await cp(join(root, 'Pulumi.yaml'), join(project, 'Pulumi.yaml'));
-    await execa('pulumi', ['stack', 'init', name], { cwd: project, env, extendEnv: false });
+    await execa('pulumi', ['stack', 'init', name], { cwd: project, env });
     await stack.save();
     return stack;
   }
@@ -118,7 +119,6 @@ export class TestStack {
     const { exitCode, stdout, stderr } = await execa('pulumi', all, {
       cwd: root,
       env: this.env,
-      extendEnv: false,
       reject: false,
       timeout: 240_000,
     });
@@ -190,6 +190,11 @@ export async function query<Row extends pg.QueryResultRow>(text: string, databas
   } finally {
     await client.end();
   }
+}
+
+/** A small order, as the example takes it. */
+export function orderOf(customer: string): string {
+  return JSON.stringify({ customer, currency: 'EUR', items: [{ sku: 'tea', quantity: 2, unitPrice: 350 }] });
 }
 
 /** Polls until `check` gives a value. @throws after `seconds`, with what was waited for */

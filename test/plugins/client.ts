@@ -9,7 +9,7 @@
  *     await client.close();
  */
 
-import grpc, { type ServiceError } from '@grpc/grpc-js';
+import * as grpc from '@grpc/grpc-js';
 import plugins from '@pulumi/pulumi/proto/plugin_pb.js';
 import services, { type ResourceProviderClient } from '@pulumi/pulumi/proto/provider_grpc_pb.js';
 import messages, { type CheckFailure as CheckFailureMessage } from '@pulumi/pulumi/proto/provider_pb.js';
@@ -80,7 +80,7 @@ export async function connect(plugin: Plugin): Promise<PluginClient> {
   return new PluginClient(server.port, () => server.close());
 }
 
-type Callback<T> = (error: ServiceError | null, response: T) => void;
+type Callback<T> = (error: grpc.ServiceError | null, response: T) => void;
 
 export class PluginClient {
   readonly #rpc: ResourceProviderClient;
@@ -272,7 +272,7 @@ function call<T>(start: (done: Callback<T>) => unknown): Promise<T> {
   });
 }
 
-function initFailureOf(error: ServiceError): InitFailure | undefined {
+function initFailureOf(error: grpc.ServiceError): InitFailure | undefined {
   const [bytes] = error.metadata.get('grpc-status-details-bin');
   if (!(bytes instanceof Buffer)) return undefined;
   for (const detail of statuses.Status.deserializeBinary(bytes).getDetailsList()) {

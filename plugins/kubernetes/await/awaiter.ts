@@ -87,12 +87,13 @@ export async function awaitReady(
       throw new NotReadyError(live, `waiting for ${describe(live)} was cancelled`, verdict.reasons ?? []);
     }
     verdict = await awaiter.check(live, context);
-    if (verdict.status !== shown) options.status(verdict.status);
-    shown = verdict.status;
     if (verdict.ready) {
-      if (shown !== '') options.status('');
+      // Nothing was shown of what was ready at once.
+      if (shown !== '') options.status(verdict.status);
       return live;
     }
+    if (verdict.status !== shown) options.status(verdict.status);
+    shown = verdict.status;
     if (verdict.failed) throw await failure(live, `${describe(live)} failed`, verdict, awaiter, context);
     if (elapsed >= options.timeoutSeconds) {
       const late = `${describe(live)} was not ready within ${options.timeoutSeconds} s (${verdict.status})`;

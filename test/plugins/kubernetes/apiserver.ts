@@ -131,6 +131,7 @@ export async function startApiServer(): Promise<ApiServer> {
       `--cert-dir=${join(directory, 'manager-tls')}`,
       `--service-account-private-key-file=${join(directory, 'sa.key')}`,
       '--leader-elect=false',
+      '--pvclaimbinder-sync-period=1s',
       '--concurrent-namespace-syncs=4',
       '--namespace-sync-period=1s',
     ]);

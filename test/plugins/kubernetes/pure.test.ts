@@ -131,7 +131,7 @@ describe('kubernetes: forms', () => {
     assert.deepEqual(normalize(map).data, { default: '1000m' });
   });
   it('prunes to what the program speaks of, and keeps what differs', () => {
-    const live = { a: 1, b: { c: 2, d: 3 }, list: [{ x: 1, y: 2 }, { injected: true }] };
+    const live: PropertyMap = { a: 1, b: { c: 2, d: 3 }, list: [{ x: 1, y: 2 }, { injected: true }] };
     assert.deepEqual(pruneTo(live, { b: { c: 9 }, list: [{ x: 5 }], gone: 1 }), { b: { c: 2 }, list: [{ x: 1 }] });
   });
   it('is the same when done twice', () => {

@@ -2,7 +2,7 @@
 export interface OrderItem {
   /** Stock keeping unit: 1 to 64 letters, digits, `.`, `_` or `-`. */
   readonly sku: string;
-  /** 1 to 1,000,000. */
+  /** 1 to 10,000. */
   readonly quantity: number;
   /** Price of one, in the currency's smallest unit: 0 to 1,000,000,000. */
   readonly unitPrice: number;

@@ -1,0 +1,166 @@
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { execa } from 'execa';
+import { program } from '../requirements.ts';
+import { run, tryRun } from '../run.ts';
+import { type Context, LocalError } from '../service.ts';
+import { which } from '../toolchain/machine.ts';
+import { cacheDirectory } from '../toolchain.ts';
+import { type AptSource, chooseSource } from './aptSources.ts';
+
+/** Not needed in a container. */
+const DISPENSABLE = ['var/cache/apt', 'var/lib/apt/lists', 'usr/share/doc', 'usr/share/man', 'usr/share/locale'];
+
+/**
+ * A Debian (or Ubuntu) root file system with this machine's node and npm, as a tar file in the cache. From the mirror
+ * and with the keyring that this machine's apt uses; packages are verified as apt does.
+ */
+export async function buildRootFileSystem(ctx: Pick<Context, 'progress'>): Promise<string> {
+  const release = osRelease();
+  const codename = release.VERSION_CODENAME ?? '';
+  const parent = join(cacheDirectory(), 'base-images');
+  const tarball = join(parent, `${codename}-node-${process.versions.node}-${process.arch}.tar`);
+  if (existsSync(tarball)) return tarball;
+  const source = await machineSource(release.ID ?? '', codename);
+  mkdirSync(parent, { recursive: true });
+  const directory = join(parent, `.${codename}.${process.pid}`);
+  removeAbandoned(parent);
+  try {
+    await ctx.progress.step(
+      `base image: ${codename} with node ${process.versions.node} (debootstrap)`,
+      async (report) => {
+        await debootstrap(source, codename, directory, report);
+        report('adding node and npm');
+        await addNode(directory);
+        for (const path of DISPENSABLE) rmSync(join(directory, path), { recursive: true, force: true });
+        // apt needs its folders.
+        for (const path of ['var/cache/apt/archives/partial', 'var/lib/apt/lists/partial']) {
+          mkdirSync(join(directory, path), { recursive: true });
+        }
+        report('packing');
+        const temporary = `${tarball}.${process.pid}`;
+        await run('tar', ['--numeric-owner', '--one-file-system', '-cf', temporary, '-C', directory, '.'], {
+          timeoutMs: 5 * 60_000,
+        });
+        renameSync(temporary, tarball);
+      },
+    );
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+  return tarball;
+}
+
+function removeAbandoned(parent: string): void {
+  for (const entry of readdirSync(parent)) {
+    const pid = /\.(\d+)$/.exec(entry)?.[1];
+    if (pid !== undefined && !existsSync(`/proc/${pid}`)) rmSync(join(parent, entry), { recursive: true, force: true });
+  }
+}
+
+async function debootstrap(
+  source: AptSource,
+  codename: string,
+  directory: string,
+  report: (detail: string) => void,
+): Promise<void> {
+  const child = execa(
+    program('debootstrap'),
+    [
+      '--variant=minbase',
+      '--include=ca-certificates',
+      ...(source.keyring === undefined ? [] : [`--keyring=${source.keyring}`]),
+      '--force-check-gpg',
+      codename,
+      directory,
+      source.uri,
+    ],
+    { env: { ...(await aptProxy()), LC_ALL: 'C' }, stdin: 'ignore', reject: false, timeout: 20 * 60_000 },
+  );
+  child.stdout?.on('data', (chunk: Buffer) => {
+    const line = chunk.toString('utf8').trim().split('\n').at(-1);
+    if (line) report(line.replace(/^I: /, '').slice(0, 60));
+  });
+  const result = await child;
+  if (result.exitCode !== 0) {
+    const lines = `${result.stdout ?? ''}\n${result.stderr ?? ''}`.trim().split('\n').slice(-6).join('\n  ');
+    throw new LocalError(`debootstrap of ${codename} from ${source.uri} failed:\n  ${lines}`);
+  }
+}
+
+/** debootstrap reads http_proxy where apt has a setting of its own. */
+async function aptProxy(): Promise<Record<string, string>> {
+  const answer = await tryRun('apt-config', ['shell', 'PROXY', 'Acquire::http::Proxy']);
+  const proxy = /^PROXY='([^']+)'/.exec(answer?.stdout ?? '')?.[1];
+  return proxy === undefined || proxy === 'DIRECT' ? {} : { http_proxy: proxy };
+}
+
+async function addNode(directory: string): Promise<void> {
+  const bin = join(directory, 'usr', 'local', 'bin');
+  mkdirSync(bin, { recursive: true });
+  copyFileSync(realpathSync(process.execPath), join(bin, 'node'));
+  const npm = which('npm');
+  // …/lib/node_modules/npm/bin/npm-cli.js
+  const npmRoot = npm === undefined ? undefined : dirname(dirname(realpathSync(npm)));
+  if (npmRoot === undefined || !existsSync(join(npmRoot, 'package.json'))) {
+    throw new LocalError('npm is not beside node on PATH; install Node.js from its vendor or with the package manager');
+  }
+  const modules = join(directory, 'usr', 'local', 'lib', 'node_modules');
+  mkdirSync(modules, { recursive: true });
+  cpSync(npmRoot, join(modules, 'npm'), { recursive: true, dereference: true });
+  for (const name of ['npm', 'npx']) symlinkSync(`../lib/node_modules/npm/bin/${name}-cli.js`, join(bin, name));
+  // As in the public image: a user that Dockerfiles switch to.
+  await run('chroot', [directory, 'groupadd', '--gid', '1000', 'node']);
+  await run('chroot', [
+    directory,
+    'useradd',
+    '--uid',
+    '1000',
+    '--gid',
+    'node',
+    '--shell',
+    '/bin/bash',
+    '--create-home',
+    'node',
+  ]);
+  const version = await run('chroot', [directory, '/usr/local/bin/node', '--version']);
+  if (version.stdout.trim() !== process.version) throw new LocalError(`node does not run in the base image`);
+}
+
+function osRelease(): Record<string, string> {
+  const lines = readFileSync('/etc/os-release', 'utf8').split('\n');
+  return Object.fromEntries(
+    lines.flatMap((line) => {
+      const match = /^([A-Z_]+)="?([^"]*)"?$/.exec(line);
+      return match?.[1] === undefined ? [] : [[match[1], match[2] ?? '']];
+    }),
+  );
+}
+
+async function machineSource(id: string, codename: string): Promise<AptSource> {
+  const directory = '/etc/apt/sources.list.d';
+  const files = [
+    '/etc/apt/sources.list',
+    ...(existsSync(directory) ? readdirSync(directory).map((name) => join(directory, name)) : []),
+  ];
+  const texts = files.filter((file) => existsSync(file)).map((file) => ({ file, text: readFileSync(file, 'utf8') }));
+  const source = chooseSource(texts, codename);
+  if (source === undefined) {
+    throw new LocalError(`no file under /etc/apt names a mirror of ${codename}: the base image cannot be made`);
+  }
+  const keyring = [source.keyring, `/usr/share/keyrings/${id}-archive-keyring.gpg`].find(
+    (path) => path !== undefined && existsSync(path),
+  );
+  return { ...source, keyring };
+}

@@ -1,0 +1,232 @@
+/** Connections to one server: a small pool per database, opened when it is first needed, closed with the provider. */
+
+import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import type { Log } from '../framework/provider.ts';
+import type { ServerConfig } from './config.ts';
+import { connectError, isRetryable, statementError } from './errors.ts';
+import { literal } from './sql/quote.ts';
+
+/** Connections per database: the work is short, so more would only wait for locks. */
+const POOL_SIZE = 4;
+/** Idle connections go soon, so that the database can be dropped by somebody else. */
+const IDLE_MS = 2000;
+const ATTEMPTS = 8;
+/** For every lock of a statement, advisory locks too. */
+const LOCK_TIMEOUT_SECONDS = 120;
+/** Oldest server that the statements are written for. */
+const OLDEST_VERSION = 12;
+
+/** What is asked of a server once. */
+export interface ServerInfo {
+  /** Major version, such as 18. */
+  readonly version: number;
+  readonly user: string;
+  readonly superuser: boolean;
+  /** `scram-sha-256` or `md5`. */
+  readonly passwordEncryption: string;
+}
+
+/** One connection while it is ours. */
+export interface Session {
+  readonly database: string;
+  /** Rows of a query of the catalogs; values go as parameters. */
+  query<Row extends pg.QueryResultRow>(text: string, values?: readonly unknown[]): Promise<Row[]>;
+  /** A statement that changes something; shown in the debug log, with each of `secrets` replaced. */
+  run(statement: string, secrets?: readonly string[]): Promise<void>;
+}
+
+/** A lock's name as the number that advisory locks take. */
+export function lockKey(name: string): string {
+  return createHash('sha256').update(`development-operations/${name}`).digest().readBigInt64BE(0).toString();
+}
+
+export class Server {
+  readonly #pools = new Map<string, pg.Pool>();
+  #info: Promise<ServerInfo> | undefined;
+  #closed = false;
+
+  constructor(
+    readonly config: ServerConfig,
+    private readonly log: Log,
+  ) {}
+
+  /** The server's version and what the connected role may do; connects on first use. */
+  info(signal: AbortSignal): Promise<ServerInfo> {
+    this.#info ??= this.#ask(signal).catch((error: unknown) => {
+      this.#info = undefined;
+      throw error;
+    });
+    return this.#info;
+  }
+
+  async #ask(signal: AbortSignal): Promise<ServerInfo> {
+    const [row] = await this.session(this.config.database, signal, (session) =>
+      session.query<{ number: number; user: string; superuser: boolean; encryption: string }>(
+        `SELECT current_setting('server_version_num')::int AS number, current_user::text AS user,
+                rolsuper AS superuser, current_setting('password_encryption') AS encryption
+           FROM pg_catalog.pg_roles WHERE rolname = current_user`,
+      ),
+    );
+    if (!row) throw new Error(`the connected role is not among the roles of ${this.config.host}:${this.config.port}`);
+    const version = Math.floor(row.number / 10_000);
+    if (version < OLDEST_VERSION) {
+      throw new Error(
+        `PostgreSQL at ${this.config.host}:${this.config.port} has version ${version}; ` +
+          `the built-in plugin is for ${OLDEST_VERSION} and later: use the official plugin`,
+      );
+    }
+    // "on" is how servers before 14 may say md5.
+    const passwordEncryption = row.encryption === 'scram-sha-256' ? row.encryption : 'md5';
+    return { version, user: row.user, superuser: row.superuser, passwordEncryption };
+  }
+
+  /** Runs `work` outside a transaction, holding the named advisory locks of the session. */
+  session<T>(
+    database: string,
+    signal: AbortSignal,
+    work: (session: Session) => Promise<T>,
+    locks: readonly string[] = [],
+  ): Promise<T> {
+    return this.#attempt(signal, () =>
+      this.#with(database, signal, async (session) => {
+        const keys = locks.map(lockKey).sort();
+        try {
+          if (keys.length > 0) await session.query(`SET lock_timeout = '${LOCK_TIMEOUT_SECONDS}s'`);
+          for (const key of keys) await session.query('SELECT pg_catalog.pg_advisory_lock($1)', [key]);
+          return await work(session);
+        } finally {
+          if (keys.length > 0) await session.query('SELECT pg_catalog.pg_advisory_unlock_all()').catch(() => undefined);
+        }
+      }),
+    );
+  }
+
+  /**
+   * Runs `work` in one transaction that holds the named advisory locks. Where a catalog row was changed by somebody
+   * else at the same time, all of it is done again.
+   */
+  transaction<T>(
+    database: string,
+    signal: AbortSignal,
+    locks: readonly string[],
+    work: (session: Session) => Promise<T>,
+  ): Promise<T> {
+    return this.#attempt(signal, () =>
+      this.#with(database, signal, async (session) => {
+        const keys = locks.map(lockKey).sort();
+        await session.query('BEGIN');
+        try {
+          // A time limit for statements would end the wait for a lock as if the statement were slow.
+          await session.query(`SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '${LOCK_TIMEOUT_SECONDS}s'`);
+          for (const key of keys) await session.query('SELECT pg_catalog.pg_advisory_xact_lock($1)', [key]);
+          const result = await work(session);
+          await session.query('COMMIT');
+          return result;
+        } catch (error) {
+          await session.query('ROLLBACK').catch(() => undefined);
+          throw error;
+        }
+      }),
+    );
+  }
+
+  /** Closes our own connections to a database, so that they do not keep it from being dropped or renamed. */
+  async forget(database: string): Promise<void> {
+    const pool = this.#pools.get(database);
+    this.#pools.delete(database);
+    await pool?.end();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    const pools = [...this.#pools.values()];
+    this.#pools.clear();
+    await Promise.all(pools.map((pool) => pool.end()));
+  }
+
+  async #attempt<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      signal.throwIfAborted();
+      try {
+        return await work();
+      } catch (error) {
+        const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+        if (attempt >= ATTEMPTS || !isRetryable(cause)) throw error;
+        const message = cause instanceof Error ? cause.message : String(cause);
+        this.log.debug(`attempt ${attempt} of ${ATTEMPTS} met a concurrent change (${message}); trying again`);
+        await sleep(25 * 2 ** attempt * (0.5 + Math.random()), undefined, { signal });
+      }
+    }
+  }
+
+  async #with<T>(database: string, signal: AbortSignal, work: (session: Session) => Promise<T>): Promise<T> {
+    if (this.#closed) throw new Error('the provider is closed');
+    let client: pg.PoolClient;
+    try {
+      client = await this.#pool(database).connect();
+    } catch (error) {
+      throw connectError(error, this.config, database);
+    }
+    // Ending the connection ends the statement or the wait that it is in.
+    let broken = false;
+    const abort = () => {
+      broken = true;
+      (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
+    };
+    const onError = () => {
+      broken = true;
+    };
+    client.on('error', onError);
+    signal.addEventListener('abort', abort, { once: true });
+    try {
+      signal.throwIfAborted();
+      return await work(this.#session(client, database));
+    } finally {
+      signal.removeEventListener('abort', abort);
+      client.removeListener('error', onError);
+      client.release(broken);
+    }
+  }
+
+  #session(client: pg.PoolClient, database: string): Session {
+    return {
+      database,
+      query: async <Row extends pg.QueryResultRow>(text: string, values: readonly unknown[] = []) =>
+        (await client.query<Row>(text, values.length === 0 ? undefined : [...values])).rows,
+      run: async (statement, secrets = []) => {
+        const shown = secrets.reduce((text, secret) => text.replaceAll(literal(secret), "'[secret]'"), statement);
+        this.log.debug(`${database}: ${shown}`);
+        try {
+          await client.query(statement);
+        } catch (error) {
+          throw statementError(error, shown, this.config.databaseUsername);
+        }
+      },
+    };
+  }
+
+  #pool(database: string): pg.Pool {
+    const existing = this.#pools.get(database);
+    if (existing) return existing;
+    const { config } = this;
+    const pool = new pg.Pool({
+      host: config.host,
+      port: config.port,
+      user: config.username,
+      password: config.password,
+      database,
+      ssl: config.ssl,
+      max: Math.min(POOL_SIZE, config.maxConnections),
+      idleTimeoutMillis: IDLE_MS,
+      connectionTimeoutMillis: config.connectTimeout * 1000,
+      application_name: 'development-operations',
+      allowExitOnIdle: true,
+    });
+    // An idle connection that the server ends (a dropped database, a restart) is no failure of what runs now.
+    pool.on('error', () => undefined);
+    this.#pools.set(database, pool);
+    return pool;
+  }
+}

@@ -1,0 +1,4 @@
+import { serve } from '../framework/server.ts';
+import { plugin } from './plugin.ts';
+
+serve(plugin);

@@ -1,0 +1,71 @@
+/** postgresql.Extension. */
+
+import type { PropertyMap } from '../../framework/values.ts';
+import { boolean, optionalText, text } from '../plain.ts';
+import { alterExtensionSql, createExtensionSql, dropExtensionSql, type ExtensionAttributes } from '../sql/schema.ts';
+import { type Context, change, databaseExists, databaseLock, type Handler, splitId } from './handler.ts';
+
+export const extension: Handler = {
+  async create(context, values) {
+    const database = databaseOf(context, values);
+    await change(context, database, [databaseLock(database)], (session) =>
+      session.run(createExtensionSql(attributesOf(values))),
+    );
+    return `${database}.${text(values, 'name')}`;
+  },
+
+  async read(context, id, values) {
+    const [database, name] = values.name
+      ? [databaseOf(context, values), text(values, 'name')]
+      : splitId(id, 'extension');
+    if (!(await databaseExists(context, database))) return undefined;
+    const live = await liveExtension(context, database, name);
+    return live && { id: `${database}.${name}`, values: { ...values, ...live, database, name } };
+  },
+
+  async update(context, olds, values) {
+    const database = databaseOf(context, olds);
+    const name = text(olds, 'name');
+    const live = await liveExtension(context, database, name);
+    if (!live) throw new Error(`extension "${name}" is not in database "${database}" any more: run pulumi refresh`);
+    await change(context, database, [databaseLock(database)], async (session) => {
+      for (const statement of alterExtensionSql(attributesOf({ ...live, name }), attributesOf(values))) {
+        await session.run(statement);
+      }
+    });
+  },
+
+  async delete(context, values) {
+    const database = databaseOf(context, values);
+    const name = text(values, 'name');
+    if (!(await databaseExists(context, database)) || !(await liveExtension(context, database, name))) return;
+    await change(context, database, [databaseLock(database)], (session) =>
+      session.run(dropExtensionSql(name, boolean(values, 'dropCascade'))),
+    );
+  },
+};
+
+function databaseOf({ server }: Context, values: PropertyMap): string {
+  return text(values, 'database') || server.config.database;
+}
+
+function attributesOf(values: PropertyMap): ExtensionAttributes {
+  return {
+    name: text(values, 'name'),
+    schema: optionalText(values, 'schema'),
+    version: optionalText(values, 'version'),
+    createCascade: boolean(values, 'createCascade'),
+  };
+}
+
+async function liveExtension({ server, signal }: Context, database: string, name: string): Promise<PropertyMap | undefined> {
+  const [row] = await server.session(database, signal, (session) =>
+    session.query<{ schema: string; version: string }>(
+      `SELECT n.nspname::text AS schema, e.extversion AS version
+         FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
+        WHERE e.extname = $1`,
+      [name],
+    ),
+  );
+  return row && { ...row };
+}

@@ -1,0 +1,89 @@
+/** The environment that Pulumi commands run in. */
+
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { nodeBaseImage } from '../local/baseImages.ts';
+import { createContext } from '../local/context.ts';
+import { dockerEnvironment } from '../local/docker.ts';
+import { POSTGRES_ADMIN, REGISTRY_USERNAME } from '../local/facts.ts';
+import { caFilePath } from '../local/pki.ts';
+import { pluginHostProviders } from '../local/pluginHost.ts';
+import { ownPluginsInstalled, pulumiHome } from '../local/plugins.ts';
+import { secret, secretPath } from '../local/secrets.ts';
+import type { Context } from '../local/service.ts';
+import { toolchainEnvironment } from '../local/toolchainEnvironment.ts';
+
+export const LOCAL_STACK = 'local';
+
+/**
+ * Variables to add to this process's environment for a Pulumi command on `stack`.
+ *
+ * `local`: the state under `.local`, its passphrase, the toolchain, the project's own plugins, and what
+ * Pulumi.local.yaml refers to. Other stacks: the toolchain, and our plugins where the official ones cannot be had;
+ * backend, login and passphrase stay the user's.
+ */
+export async function pulumiEnvironment(root: string, stack: string): Promise<Record<string, string>> {
+  const ctx = createContext(root);
+  const common = await toolchainEnvironment(ctx);
+  if (stack !== LOCAL_STACK) {
+    if (!ownPluginsInstalled(ctx)) return common;
+    // Another home hides where the user is logged in, unless it is said.
+    const home = process.env.PULUMI_HOME ?? join(homedir(), '.pulumi');
+    return {
+      ...common,
+      PULUMI_HOME: pulumiHome(ctx),
+      PULUMI_CREDENTIALS_PATH: process.env.PULUMI_CREDENTIALS_PATH ?? home,
+    };
+  }
+  secret(ctx, 'pulumi-passphrase');
+  return {
+    ...common,
+    PULUMI_HOME: pulumiHome(ctx),
+    PULUMI_BACKEND_URL: backendUrl(ctx),
+    PULUMI_CONFIG_PASSPHRASE_FILE: secretPath(ctx, 'pulumi-passphrase'),
+    PULUMI_STACK: LOCAL_STACK,
+    // A package that has neither is an error at once, not after five attempts to download it.
+    ...(ownPluginsInstalled(ctx) ? { PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: 'true' } : {}),
+    ...(await pluginHostProviders(ctx)),
+    ...stackVariables(ctx),
+  };
+}
+
+/** What Pulumi.local.yaml refers to by `{ env: … }`. */
+function stackVariables(ctx: Context): Record<string, string> {
+  return {
+    ...dockerEnvironment(ctx),
+    DEVOPS_KUBECONFIG: kubeconfigPath(ctx),
+    DEVOPS_REGISTRY_USERNAME: REGISTRY_USERNAME,
+    DEVOPS_REGISTRY_PASSWORD: secret(ctx, 'registry-password'),
+    DEVOPS_DATABASE_ADMIN_USERNAME: POSTGRES_ADMIN,
+    DEVOPS_DATABASE_ADMIN_PASSWORD: secret(ctx, 'postgres-password'),
+    DEVOPS_DATABASE_CA_FILE: caFilePath(ctx),
+    DEVOPS_NODE_BASE_IMAGE: nodeBaseImage(ctx),
+    DEVOPS_NPMRC_FILE: npmrcFile(ctx),
+  };
+}
+
+function backendUrl(ctx: Context): string {
+  const state = join(ctx.directory, 'state');
+  mkdirSync(state, { recursive: true, mode: 0o700 });
+  return `file://${state}`;
+}
+
+/** Private packages in image builds need the user's tokens; the file is handed over as a secret mount. */
+function npmrcFile(ctx: Context): string {
+  const own = join(homedir(), '.npmrc');
+  if (existsSync(own)) return own;
+  const empty = join(ctx.directory, 'secrets', 'npmrc');
+  if (!existsSync(empty)) {
+    mkdirSync(dirname(empty), { recursive: true, mode: 0o700 });
+    writeFileSync(empty, '', { mode: 0o600 });
+  }
+  return empty;
+}
+
+/** The local cluster's kubeconfig; the user's own is never written. */
+export function kubeconfigPath(ctx: Pick<Context, 'directory'>): string {
+  return join(ctx.directory, 'kubeconfig');
+}

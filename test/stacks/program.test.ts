@@ -1,0 +1,153 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import * as pulumi from '@pulumi/pulumi';
+import { parse } from 'yaml';
+import { DIGEST, type Recording, record, resolved } from '../components/mocks.ts';
+import { texts } from './source.ts';
+
+/** What is to be exported before each sample is deployed. */
+const SAMPLES: Record<string, string[]> = {
+  local: [
+    'DEVOPS_REGISTRY_USERNAME',
+    'DEVOPS_REGISTRY_PASSWORD',
+    'DEVOPS_DATABASE_ADMIN_USERNAME',
+    'DEVOPS_DATABASE_ADMIN_PASSWORD',
+  ],
+  dev: ['REGISTRY_USERNAME', 'REGISTRY_PASSWORD', 'DATABASE_ADMIN_USERNAME', 'DATABASE_ADMIN_PASSWORD'],
+  staging: ['REGISTRY_USERNAME', 'REGISTRY_PASSWORD', 'DATABASE_ADMIN_USERNAME', 'DATABASE_ADMIN_PASSWORD'],
+  prod: ['REGISTRY_USERNAME', 'REGISTRY_PASSWORD', 'DATABASE_ADMIN_USERNAME', 'DATABASE_ADMIN_PASSWORD'],
+};
+const FILES = ['DEVOPS_KUBECONFIG', 'DEVOPS_DATABASE_CA_FILE', 'DEVOPS_NPMRC_FILE', 'NPMRC_FILE'];
+
+describe('the program', () => {
+  const before_ = { ...process.env };
+  const { stackTraceLimit, prepareStackTrace } = Error;
+  let directory: string;
+
+  before(() => {
+    directory = mkdtempSync(join(tmpdir(), 'program-'));
+    for (const name of FILES) {
+      process.env[name] = join(directory, name);
+      writeFileSync(join(directory, name), `canary of ${name}`);
+    }
+  });
+
+  afterEach(() => {
+    // The program switches stacks off; the other tests want them.
+    Object.assign(Error, { stackTraceLimit, prepareStackTrace });
+  });
+
+  after(() => {
+    rmSync(directory, { recursive: true });
+    for (const name of Object.keys(process.env)) if (!(name in before_)) delete process.env[name];
+    Object.assign(process.env, before_);
+    pulumi.runtime.setAllConfig({});
+  });
+
+  /** Runs index.ts as the engine does, with the configuration of a sample, changed. */
+  async function run(
+    stack: string,
+    change: Record<string, string> = {},
+  ): Promise<{ recording: Recording; outputs: Outputs }> {
+    const recording = await record({ stack });
+    const file = parse(readFileSync(`Pulumi.${stack}.yaml`, 'utf8')) as { config: Record<string, unknown> };
+    const changed = Object.entries(change).map(([key, value]) => [`development-operations:${key}`, value]);
+    pulumi.runtime.setAllConfig({ ...texts(file.config), ...Object.fromEntries(changed) });
+    // A query makes it another module: the program runs when it is loaded.
+    const module = (await import(`../../index.ts?${stack}-${JSON.stringify(change)}`)) as { default: Outputs };
+    await recording.registrations();
+    return { recording, outputs: module.default };
+  }
+
+  for (const [stack, variables] of Object.entries(SAMPLES)) {
+    it(`deploys ${stack}`, async () => {
+      for (const name of variables) process.env[name] = `canary of ${name}`;
+      const { recording, outputs } = await run(stack);
+      const all = await recording.registrations();
+      const names = new Set(all.map((one) => `${one.type} ${one.name}`));
+      assert.equal(names.size, all.length, 'each resource has a name of its own');
+      const deployment = await recording.find('orders-deployment');
+      assert.deepEqual(
+        deployment.dependencies.filter((name) => name === 'orders-migrations'),
+        ['orders-migrations'],
+      );
+      assert.equal(deployment.provider, 'kubernetes');
+      assert.equal((await recording.find('orders-database-database')).provider, 'postgresql');
+      const builds = all.filter((one) => one.type === 'docker-build:index:Image').map((one) => one.name);
+      const built = stack === 'local' || stack === 'dev';
+      assert.deepEqual(builds.sort(), built ? ['orders-main', 'orders-migrations'] : []);
+      assert.equal(recording.calls.length, built ? 0 : 2);
+      const isProtected = all.some((one) => one.protect);
+      assert.equal(isProtected, stack === 'staging' || stack === 'prod');
+
+      const { value, secret } = await resolved(outputs);
+      assert.equal(secret, false, 'the outputs are not secret');
+      const { applications, namespace } = value as {
+        namespace: string;
+        applications: { orders: Record<string, unknown> };
+      };
+      assert.equal(namespace, stack === 'local' ? 'local' : `orders-${stack}`);
+      const { orders } = applications;
+      assert.equal(orders.healthPath, '/healthz');
+      const image = String((orders.images as Record<string, string>).main);
+      assert.ok(image.endsWith(`/orders@${DIGEST}`), image);
+      assert.equal((orders.database as { name: string }).name, `orders_${stack}`);
+    });
+
+    it(`keeps the secrets of ${stack} marked`, async () => {
+      for (const name of variables) process.env[name] = `canary of ${name}`;
+      const { recording } = await run(stack, { environment: `${stack}-x` });
+      for (const registration of await recording.registrations()) {
+        const plain = JSON.stringify(withoutSecrets(registration.inputs));
+        // Paths of files are no secrets; that one of them is handed to the pods is what it is for.
+        const shown = plain.replaceAll('canary of DEVOPS_DATABASE_CA_FILE', '');
+        assert.ok(!shown.includes('canary'), `${registration.name}: ${shown}`);
+        assert.ok(!shown.includes(Buffer.from('canary').toString('base64').slice(0, 7)), registration.name);
+      }
+    });
+  }
+
+  it('builds the images alone for the stack "images"', async () => {
+    for (const name of SAMPLES.dev ?? []) process.env[name] = 'x';
+    const { recording, outputs } = await run('dev', { stack: 'images' });
+    const types = new Set((await recording.registrations()).map((one) => one.type));
+    assert.deepEqual([...types].sort(), [
+      'development-operations:image:ImageBuild',
+      'docker-build:index:Image',
+      'pulumi:providers:docker-build',
+    ]);
+    const { value } = await resolved(outputs);
+    assert.deepEqual(value, {
+      applications: {
+        orders: {
+          images: {
+            main: `registry.example.com/orders-team/orders@${DIGEST}`,
+            migrations: `registry.example.com/orders-team/orders-migrations@${DIGEST}`,
+          },
+        },
+      },
+    });
+  });
+
+  it('registers nothing when the configuration is wrong', async () => {
+    const recording = await record({ stack: 'dev' });
+    await assert.rejects(run('dev', { registry: '{}' }), (error: Error) => {
+      assert.ok(pulumi.RunError.isInstance(error));
+      assert.match(error.message, /^the configuration of stack "dev" has 3 problems; nothing was changed:\n/);
+      return true;
+    });
+    assert.deepEqual(await recording.registrations(), []);
+  });
+});
+
+type Outputs = Record<string, unknown>;
+
+function withoutSecrets(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutSecrets);
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value);
+  if (entries.length === 1 && entries[0]?.[0] === 'secret') return null;
+  return Object.fromEntries(entries.map(([key, item]) => [key, withoutSecrets(item)]));
+}
