@@ -83,7 +83,6 @@ async function pullPublic(ctx: Context): Promise<boolean> {
 }
 
 async function start(ctx: Context): Promise<void> {
-  if ((await health(ctx)).healthy) return;
   const wasPublic = existsSync(choiceFile(ctx)) && nodeBaseImage(ctx) === PUBLIC_IMAGE;
   if (wasPublic || !publicWasUnreachable()) {
     const pulled = await ctx.progress.step(`base image: pulling ${PUBLIC_IMAGE}`, () => pullPublic(ctx));
@@ -98,13 +97,20 @@ async function start(ctx: Context): Promise<void> {
     throw new LocalError(`${PUBLIC_IMAGE} cannot be pulled; check the network, then run: docker pull ${PUBLIC_IMAGE}`);
   }
   choose(ctx, OWN_IMAGE);
-  if (await inRegistry(ctx)) return;
-  await makeOwn(ctx);
+  const tarball = await buildRootFileSystem(ctx);
+  const same = existsSync(pushedFile(ctx)) && readFileSync(pushedFile(ctx), 'utf8') === tarball;
+  if (same && (await inRegistry(ctx))) return;
+  await push(ctx, tarball);
+  writeFileSync(pushedFile(ctx), tarball);
 }
 
-async function makeOwn(ctx: Context): Promise<void> {
+/** Which root file system is in the registry. */
+function pushedFile(ctx: Pick<Context, 'directory'>): string {
+  return join(ctx.directory, 'run', 'base-image.pushed');
+}
+
+async function push(ctx: Context, tarball: string): Promise<void> {
   const env = dockerEnvironment(ctx);
-  const tarball = await buildRootFileSystem(ctx);
   await ctx.progress.step(`base image: pushing ${OWN_IMAGE}`, async (report) => {
     report('import');
     await run(
@@ -115,6 +121,9 @@ async function makeOwn(ctx: Context): Promise<void> {
         'ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
         '--change',
         `ENV NODE_VERSION=${process.versions.node}`,
+        // node has a list of authorities of its own.
+        '--change',
+        'ENV NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt',
         '--change',
         'CMD ["node"]',
         tarball,

@@ -59,7 +59,14 @@ async function start(ctx: Context): Promise<void> {
   if (same && (await health(ctx)).healthy) return;
   await stopProcess(ctx, NAME);
   rmSync(portsFile(ctx), { force: true });
-  await startProcess(ctx, { name: NAME, command: process.execPath, args: [bundle, portsFile(ctx)], env });
+  await startProcess(ctx, {
+    name: NAME,
+    command: process.execPath,
+    args: [bundle, portsFile(ctx)],
+    env,
+    // Programs name files relative to the project; the engine starts its plugins there as well.
+    cwd: ctx.root,
+  });
   await waitFor(() => health(ctx), {
     timeoutMs: 30_000,
     what: NAME,

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { homedir } from 'node:os';
@@ -41,16 +42,32 @@ export function ownPluginsInstalled(ctx: Pick<Context, 'directory'>): boolean {
  */
 export async function ensurePlugins(ctx: Context): Promise<void> {
   const own: string[] = [];
+  const officials = new Map<string, string>();
   for (const name of PLUGIN_NAMES) {
     const version = sdkVersion(ctx, name);
     const official = await findOfficial(ctx, name, version);
     if (official === undefined) own.push(name);
-    else link(ctx, official, `resource-${name}-v${version}`);
+    else officials.set(`resource-${name}-v${version}`, official);
   }
-  if (own.length === PLUGIN_NAMES.length) await installPlugins(pulumiHome(ctx));
-  else if (own.length > 0) await installPlugins(pulumiHome(ctx), own);
   mkdirSync(pulumiHome(ctx), { recursive: true });
+  // Bundling takes seconds: only when a source, a dependency or the list has changed.
+  const stamp = sourceStamp(ctx, own);
+  const stampFile = join(pulumiHome(ctx), 'own-plugins.stamp');
+  if (!existsSync(stampFile) || readFileSync(stampFile, 'utf8') !== stamp) {
+    // All of them, as the host serves all; the official ones then take their places.
+    if (own.length > 0) await installPlugins(pulumiHome(ctx));
+    for (const [folder, official] of officials) link(ctx, official, folder);
+    writeFileSync(stampFile, stamp);
+  }
   writeFileSync(ownListFile(ctx), JSON.stringify(own));
+}
+
+function sourceStamp(ctx: Pick<Context, 'root'>, own: readonly string[]): string {
+  const hash = createHash('sha256').update(JSON.stringify(own));
+  const folder = join(ctx.root, 'plugins');
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'));
+  for (const file of files.sort()) hash.update(file).update(readFileSync(join(folder, file)));
+  return hash.update(readFileSync(join(ctx.root, 'package-lock.json'))).digest('hex');
 }
 
 function sdkVersion(ctx: Pick<Context, 'root'>, name: string): string {

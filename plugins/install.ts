@@ -44,12 +44,12 @@ export async function installPlugins(pulumiHome: string, names?: readonly string
   }
   await mkdir(join(pulumiHome, 'plugins'), { recursive: true });
   const stamp = await sourceStamp();
-  await Promise.all([
+  const results = await Promise.allSettled([
     ...wanted.map((name) => installPlugin(pulumiHome, name as PluginName, stamp)),
-    ...(names === undefined
-      ? [bundle(join(SOURCES, 'host.ts')).then((code) => replaceFile(join(pulumiHome, HOST_FILE), code))]
-      : []),
+    ...(names === undefined ? [installHost(pulumiHome, stamp)] : []),
   ]);
+  const failed = results.find((result) => result.status === 'rejected');
+  if (failed) throw failed.reason;
 }
 
 async function installPlugin(pulumiHome: string, name: PluginName, stamp: string): Promise<void> {

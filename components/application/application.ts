@@ -95,7 +95,7 @@ export class Application extends pulumi.ComponentResource {
     this.url = pulumi
       .all([service.metadata, service.status])
       .apply(([metadata, status]) =>
-        serviceUrl({ name, namespace: metadata.namespace, ...serviceShape(args), status: status as ServiceStatus }),
+        serviceUrl({ name, namespace: metadata?.namespace, ...serviceShape(args), status: status as ServiceStatus }),
       );
     this.registerOutputs({ url: this.url, serviceName: this.serviceName, migrationsJobName: this.migrationsJobName });
   }

@@ -66,12 +66,12 @@ export class ImageBuild extends pulumi.ComponentResource {
 
   private build(name: string, target: string, image: ImageTarget, args: ImageBuildArguments): pulumi.Output<string> {
     const built = new Image(`${name}-${target}`, buildInputs(name, target, image, args), { parent: this });
-    return built.digest.apply((digest) => referenceByDigest(image.repository, digest));
+    return built.digest.apply((digest) => reference(image.repository, digest));
   }
 
   private lookUp(_name: string, _target: string, image: ImageTarget, args: ImageBuildArguments): pulumi.Output<string> {
     const found = getRegistryImageOutput({ name: `${image.repository}:${args.tag}` }, { parent: this });
-    return found.sha256Digest.apply((digest) => referenceByDigest(image.repository, digest));
+    return found.sha256Digest.apply((digest) => reference(image.repository, digest));
   }
 }
 
@@ -97,6 +97,11 @@ export function buildInputs(name: string, target: string, image: ImageTarget, ar
     }),
     ...cacheInputs(args.cache ?? 'none', image, args.tag, cacheReference),
   };
+}
+
+/** Empty when a targeted update leaves the image out: it has no digest yet, and whoever uses it is left out as well. */
+function reference(repository: string, digest: string | undefined): string {
+  return digest === undefined ? '' : referenceByDigest(repository, digest);
 }
 
 function cacheInputs(

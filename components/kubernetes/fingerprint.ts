@@ -21,8 +21,11 @@ export function digestOf(value: unknown): string {
  * A digest of secret values that may be shown: without the key nobody can test a guess against it, so that even a
  * weak secret does not leak through an annotation.
  *
- * @param key a secret of at least 128 bits that is kept as secret as the values.
+ * @param key a secret of at least 128 bits that is kept as secret as the values; undefined when a targeted update
+ *   leaves out what generates it.
+ * @returns 16 hexadecimal digits, or nothing without a key.
  */
-export function keyedDigestOf(key: string, values: Readonly<Record<string, string>>): string {
+export function keyedDigestOf(key: string | undefined, values: Readonly<Record<string, string>>): string {
+  if (key === undefined) return '';
   return createHmac('sha256', key).update(stableJson(values)).digest('hex').slice(0, 16);
 }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import {
   copyFileSync,
   cpSync,
@@ -9,6 +10,7 @@ import {
   renameSync,
   rmSync,
   symlinkSync,
+  writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { execa } from 'execa';
@@ -30,7 +32,7 @@ export async function buildRootFileSystem(ctx: Pick<Context, 'progress'>): Promi
   const release = osRelease();
   const codename = release.VERSION_CODENAME ?? '';
   const parent = join(cacheDirectory(), 'base-images');
-  const tarball = join(parent, `${codename}-node-${process.versions.node}-${process.arch}.tar`);
+  const tarball = join(parent, `${codename}-node-${process.versions.node}-${process.arch}-${trustStamp()}.tar`);
   if (existsSync(tarball)) return tarball;
   const source = await machineSource(release.ID ?? '', codename);
   mkdirSync(parent, { recursive: true });
@@ -43,6 +45,7 @@ export async function buildRootFileSystem(ctx: Pick<Context, 'progress'>): Promi
         await debootstrap(source, codename, directory, report);
         report('adding node and npm');
         await addNode(directory);
+        writeFileSync(join(directory, 'etc/ssl/certs/ca-certificates.crt'), `${trustedAuthorities()}\n`);
         for (const path of DISPENSABLE) rmSync(join(directory, path), { recursive: true, force: true });
         // apt needs its folders.
         for (const path of ['var/cache/apt/archives/partial', 'var/lib/apt/lists/partial']) {
@@ -136,6 +139,22 @@ async function addNode(directory: string): Promise<void> {
   ]);
   const version = await run('chroot', [directory, '/usr/local/bin/node', '--version']);
   if (version.stdout.trim() !== process.version) throw new LocalError(`node does not run in the base image`);
+}
+
+/**
+ * The certificate authorities that this machine trusts: its own bundle, and what its node is told to add. Behind a proxy
+ * that inspects TLS, `npm ci` in an image build fails without them.
+ */
+function trustedAuthorities(): string {
+  const files = ['/etc/ssl/certs/ca-certificates.crt', process.env.NODE_EXTRA_CA_CERTS].filter(
+    (file): file is string => file !== undefined && existsSync(file),
+  );
+  return files.map((file) => readFileSync(file, 'utf8').trim()).join('\n');
+}
+
+/** Changes when the image would: part of its file name. */
+function trustStamp(): string {
+  return createHash('sha256').update(trustedAuthorities()).digest('hex').slice(0, 12);
 }
 
 function osRelease(): Record<string, string> {

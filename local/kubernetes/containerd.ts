@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { REGISTRY_ADDRESS } from '../facts.ts';
 import { isRunning } from '../process.ts';
 import { program } from '../requirements.ts';
-import type { Context, Health } from '../service.ts';
+import { type Context, type Health, LocalError } from '../service.ts';
 import { component } from './component.ts';
 import { openCri, removeAllPods } from './cri.ts';
 import { containerdRoot, containerdSocket, containerdState, dataDirectory, PAUSE_IMAGE, runcRoot } from './facts.ts';
@@ -67,6 +67,17 @@ export function renderRegistryHosts(address: string): string {
   return `server = ${url}\n\n[host.${url}]\n  capabilities = ["pull", "resolve"]\n`;
 }
 
+/**
+ * Layers are mounted by options in which these characters have a meaning (overlayfs, mount(8)).
+ *
+ * @throws LocalError
+ */
+export function assertMountable(path: string): void {
+  const found = /[,:\\"]/.exec(path);
+  if (found === null) return;
+  throw new LocalError(`containers cannot run below a path with "${found[0]}" in it: ${path}; move the repository`);
+}
+
 async function health(): Promise<Health> {
   const cri = openCri();
   try {
@@ -97,6 +108,7 @@ export const containerd = component({
   dependsOn: ['network'],
   ports: [],
   async prepare(ctx) {
+    assertMountable(containerdRoot(ctx));
     const node = dataDirectory(ctx, 'node');
     const configuration = join(node, 'containerd.toml');
     const cni = join(node, 'cni');

@@ -29,7 +29,7 @@ export function renderProxy(kubeconfig: string): string {
 
 export const kubeProxy = component({
   name: 'kube-proxy',
-  url: `http://127.0.0.1:${PROXY_HEALTH_PORT}/healthz`,
+  url: `http://127.0.0.1:${PROXY_HEALTH_PORT}/livez`,
   dependsOn: ['kube-apiserver', 'network'],
   ports: [PROXY_HEALTH_PORT, PROXY_METRICS_PORT],
   async prepare(ctx) {
@@ -42,6 +42,7 @@ export const kubeProxy = component({
       args: [`--config=${configuration}`],
     };
   },
-  health: () => answersOk(`http://127.0.0.1:${PROXY_HEALTH_PORT}/healthz`),
+  // Not /healthz: that is for load balancers outside, and waits for the kubelet to register the node.
+  health: () => answersOk(`http://127.0.0.1:${PROXY_HEALTH_PORT}/livez`),
   afterStop: removeProxyTables,
 });

@@ -1,5 +1,9 @@
-import type { Service } from '../service.ts';
+import { join } from 'node:path';
+import { repositoryRoot } from '../context.ts';
+import { isNodeOwner } from '../facts.ts';
+import type { Context, Service } from '../service.ts';
 import { apiServer } from './apiServer.ts';
+import { currentCluster, readChoice } from './choose.ts';
 import { clusterDns } from './clusterDns.ts';
 import { containerd } from './containerd.ts';
 import { controllerManager, scheduler } from './controllers.ts';
@@ -8,7 +12,15 @@ import { kubelet } from './kubelet.ts';
 import { kubeProxy } from './kubeProxy.ts';
 import { loadBalancer } from './loadBalancer.ts';
 
-/** One node of real components. They need the service `network`. */
-export function kubernetesServices(): Service[] {
+/**
+ * The cluster's services: one node of real components (they need the service `network`), or the user's own cluster
+ * where that was chosen (`chooseCluster`) or is the only way.
+ *
+ * @param ctx whose choice. @default this repository's
+ */
+export function kubernetesServices(
+  ctx: Pick<Context, 'directory'> = { directory: join(repositoryRoot(), '.local') },
+): Service[] {
+  if (!isNodeOwner() || readChoice(ctx)?.cluster === 'current') return [currentCluster];
   return [etcd, apiServer, controllerManager, scheduler, containerd, kubelet, kubeProxy, clusterDns, loadBalancer];
 }

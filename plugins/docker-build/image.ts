@@ -50,7 +50,9 @@ async function build(inputs: ImageInputs, context: BuildContext): Promise<string
     host,
     preview,
     signal,
-    onLine: (line) => log.status(line, urn),
+    onLine: (line) => {
+      if (line.trim() !== '') log.status(line, urn);
+    },
   });
   log.status('', urn);
   if (preview) return '';
@@ -112,7 +114,7 @@ export function pushedReferences(state: PropertyMap): Reference[] {
 }
 
 /** What the local daemon may hold of the image: its references by digest, or `ref` where there is no digest. */
-export function localReference(state: PropertyMap): Set<string> {
+export function localReferences(state: PropertyMap): Set<string> {
   const pushed = pushedReferences(state).map((one) => `${one.registry}/${one.repository}@${one.digest}`);
   const reference = unwrap(state.ref ?? '');
   if (pushed.length === 0 && typeof reference === 'string' && reference !== '') return new Set([reference]);

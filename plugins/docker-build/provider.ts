@@ -1,6 +1,6 @@
 /** The `docker-build` provider: the resource `Image`, built with buildx. */
 
-import { spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import type { RegistryCredentials } from '../docker/credentials.ts';
 import {
   type CheckRequest,
@@ -25,9 +25,9 @@ import {
 import { containsUnknown, type PropertyMap, type PropertyValue, unwrap } from '../framework/values.ts';
 import { checkImage } from './check.ts';
 import { diffImage } from './diff.ts';
-import { buildImage, existingTags, localReference, pushedReferences, removePushed } from './image.ts';
+import { buildImage, existingTags, localReferences, pushedReferences, removePushed } from './image.ts';
 import { fillInputs } from './inputs.ts';
-import { registries } from './model.ts';
+import { registries, toImageInputs } from './model.ts';
 
 const IMAGE = 'docker-build:index:Image';
 const REMOVE_TIMEOUT_MS = 30_000;
@@ -116,19 +116,29 @@ export class DockerBuildProvider implements Provider {
     const { state, signal, urn } = request;
     const own = registries(unwrap(state.registries ?? null));
     const warn = (message: string): void => this.log.warn(message, urn);
-    await Promise.all([...localReference(state)].map((reference) => this.removeLocally(reference)));
+    await this.removeLocally(state);
     await removePushed(pushedReferences(state), [...this.registries, ...own], signal, warn);
   }
 
-  /** Takes the image out of the daemon's own store, where that is possible at all. */
-  private removeLocally(reference: string): Promise<void> {
+  /**
+   * Takes the image out of the daemon's own store, as far as that is possible. A tag goes only where it still names
+   * this image. A daemon that is gone holds no image: no reason to keep the resource.
+   */
+  private async removeLocally(state: PropertyMap): Promise<void> {
+    const digest = typeof state.digest === 'string' ? state.digest : '';
+    const tags = digest === '' ? [] : toImageInputs(state).tags;
+    for (const tag of tags) {
+      const digests = await this.docker('image', 'inspect', '--format', '{{.Id}} {{.RepoDigests}}', tag);
+      if (digests.includes(digest)) await this.docker('image', 'rm', '--force', tag);
+    }
+    for (const reference of localReferences(state)) await this.docker('image', 'rm', '--force', reference);
+  }
+
+  /** What the docker CLI prints; '' when it fails. */
+  private docker(...args: string[]): Promise<string> {
+    const env = this.host ? { ...process.env, DOCKER_HOST: this.host } : process.env;
     return new Promise((done) => {
-      const env = this.host ? { ...process.env, DOCKER_HOST: this.host } : process.env;
-      const args = ['image', 'rm', '--force', reference];
-      const child = spawn('docker', args, { env, stdio: 'ignore', timeout: REMOVE_TIMEOUT_MS });
-      // A daemon that is gone holds no image: nothing to do, and no reason to keep the resource.
-      child.on('error', () => done());
-      child.on('close', () => done());
+      execFile('docker', args, { env, timeout: REMOVE_TIMEOUT_MS }, (error, stdout) => done(error ? '' : stdout));
     });
   }
 

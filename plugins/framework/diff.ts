@@ -30,15 +30,15 @@ type Segment = string | number;
 /** Keys of bookkeeping that the bridge stores beside real inputs; a change there is never a change of the resource. */
 const BOOKKEEPING = new Set(['__defaults']);
 
-/** A key that may stand after a dot; any other is quoted (pulumi/pulumi: sdk/go/common/resource/property_path.go). */
-const PLAIN_KEY = /^[A-Za-z_$][\w$-]*$/;
+/** A key that may stand after a dot; any other is quoted (pulumi/pulumi: sdk/go/common/resource/properties_path.go). */
+const PLAIN_KEY = /^\w+$/;
 
 /** `['spec', 'ports', 0, 'a.b']` as `spec.ports[0]["a.b"]`. */
 export function formatPath(path: readonly Segment[]): string {
   let text = '';
   for (const segment of path) {
     if (typeof segment === 'number') text += `[${segment}]`;
-    else if (!PLAIN_KEY.test(segment)) text += `["${segment.replace(/["\\]/g, '\\$&')}"]`;
+    else if (!PLAIN_KEY.test(segment)) text += `["${segment.replaceAll('"', '\\"')}"]`;
     else text += text === '' ? segment : `.${segment}`;
   }
   return text;
@@ -47,14 +47,14 @@ export function formatPath(path: readonly Segment[]): string {
 /** `spec.ports[0]["a.b"]` as `['spec', 'ports', 0, 'a.b']`; `*` stays as it is. Throws on an unclosed bracket. */
 export function parsePath(path: string): Segment[] {
   const segments: Segment[] = [];
-  const token = /\.?([^.[\]]+)|\[(\d+|\*)\]|\["((?:[^"\\]|\\.)*)"\]/y;
+  const token = /\.?(?:([^.[\]]+)|\[(\d+|\*)\]|\["((?:\\"|[^"])*)"\])/y;
   while (token.lastIndex < path.length) {
     const at = token.lastIndex;
     const match = token.exec(path);
     if (!match) throw new Error(`"${path}" is not a property path: cannot read "${path.slice(at)}"`);
     if (match[1] !== undefined) segments.push(match[1]);
     else if (match[2] !== undefined) segments.push(match[2] === '*' ? '*' : Number(match[2]));
-    else segments.push((match[3] ?? '').replace(/\\(.)/g, '$1'));
+    else segments.push((match[3] ?? '').replaceAll('\\"', '"'));
   }
   return segments;
 }

@@ -18,6 +18,12 @@ export interface ServerOptions {
   readonly port?: number;
   /** `host:port` of the engine, where it is known before the engine's first request. @default none */
   readonly engineAddress?: string;
+  /**
+   * All connections are one engine's, with one provider that is closed with the server. An engine that started the
+   * plugin for itself dials again after 30 idle minutes (grpc-go closes idle channels) and does not configure again.
+   * @default false, a provider for each connection
+   */
+  readonly singleEngine?: boolean;
 }
 
 export interface RunningServer {
@@ -41,16 +47,18 @@ export async function startServer(plugin: Plugin, options: ServerOptions = {}): 
 
   // The sockets are accepted here, not in gRPC, because their ends tell when a provider has served its time.
   const injector = server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
+  let shared: Connection | undefined;
   const listener = createServer({ noDelay: true }, (socket) => {
     const peer = `${socket.remoteAddress}:${socket.remotePort}`;
-    const connection = new Connection(plugin);
+    const connection = shared ?? new Connection(plugin);
+    if (options.singleEngine) shared = connection;
     if (options.engineAddress) connection.log.connect(options.engineAddress);
     connections.set(peer, connection);
     sockets.set(peer, socket);
     socket.once('close', () => {
       connections.delete(peer);
       sockets.delete(peer);
-      connection.close().catch((error: unknown) => reportCloseFailure(plugin, error));
+      if (connection !== shared) connection.close().catch((error: unknown) => reportCloseFailure(plugin, error));
     });
     injector.injectConnection(socket);
   });
@@ -59,7 +67,9 @@ export async function startServer(plugin: Plugin, options: ServerOptions = {}): 
   return {
     port: (listener.address() as AddressInfo).port,
     async close() {
-      const ended = [...connections.values()].map((connection) => connection.close());
+      const open = new Set(connections.values());
+      if (shared) open.add(shared);
+      const ended = [...open].map((connection) => connection.close());
       listener.close();
       injector.destroy();
       for (const socket of sockets.values()) socket.destroy();
@@ -72,7 +82,7 @@ export async function startServer(plugin: Plugin, options: ServerOptions = {}): 
 /** A plugin's whole main program: prints the port for the engine and ends when the engine ends. */
 export function serve(plugin: Plugin): void {
   const engineAddress = process.argv.slice(2).find((argument) => !argument.startsWith('-'));
-  startServer(plugin, { engineAddress }).then(
+  startServer(plugin, { engineAddress, singleEngine: true }).then(
     (server) => {
       endWithParent(() => server.close());
       process.stdout.write(`${server.port}\n`);

@@ -41,7 +41,6 @@ export class ArchiveValue extends AssetValue {}
 /** A struct as the engine sent it; an absent one is an empty map. Throws on an unknown signature. */
 export function decodeStruct(struct: Struct | undefined): PropertyMap {
   const entries: [string, PropertyValue][] = [];
-  // The cast undoes the type of the generated code: forEach passes the value first and the key second.
   struct?.getFieldsMap().forEach((value, key) => {
     entries.push([key, decodeValue(value)]);
   });

@@ -64,6 +64,7 @@ import {
   withMetadata,
 } from './object.ts';
 import { withPreviewUnknowns } from './preview.ts';
+import { GONE, Reach } from './reach.ts';
 import {
   checkpoint,
   fieldManagerOf,
@@ -75,18 +76,18 @@ import {
   withSecretMarks,
 } from './state.ts';
 
-const GONE: ReadResult = { id: '', state: {}, inputs: {} };
-
 export class KubernetesProvider implements Provider {
   readonly capabilities = { acceptSecrets: true, supportsPreview: true };
   private config: ProviderConfig = parseConfig({});
   private cluster = new Cluster(this.config);
-  private warned = false;
+  private reach: Reach;
 
   constructor(
     private readonly plugin: Pick<Plugin, 'name' | 'version'>,
     private readonly log: Log,
-  ) {}
+  ) {
+    this.reach = new Reach(this.cluster, this.config, log);
+  }
 
   async checkConfig(request: { readonly news: PropertyMap }): Promise<CheckResult> {
     return { inputs: request.news, failures: configFailures(request.news) };
@@ -101,6 +102,7 @@ export class KubernetesProvider implements Provider {
     this.config = parseConfig(request.inputs);
     await this.cluster.close();
     this.cluster = new Cluster(this.config);
+    this.reach = new Reach(this.cluster, this.config, this.log);
     // The answer is needed by most requests that follow: ask while the engine goes on.
     void this.cluster.probe();
   }
@@ -108,7 +110,7 @@ export class KubernetesProvider implements Provider {
   async check(request: CheckRequest): Promise<CheckResult> {
     const gvk = parseToken(this.plugin, request.type);
     if (
-      !(await this.isReachable(request)) &&
+      !(await this.reach.isReachable(request.urn)) &&
       this.config.skipUpdateUnreachable &&
       Object.keys(request.olds).length > 0
     ) {
@@ -164,7 +166,7 @@ export class KubernetesProvider implements Provider {
 
   async read(request: ReadRequest): Promise<ReadResult> {
     const gvk = parseToken(this.plugin, request.type);
-    if (!(await this.isReachable(request))) return this.readUnreachable(request);
+    if (!(await this.reach.isReachable(request.urn))) return this.reach.read(request);
     const old = parseCheckpoint(request.state);
     let inputs = normalize(toObject(request.inputs));
     const importing = apiVersion(inputs) === '' && apiVersion(old.live) === '';
@@ -236,12 +238,8 @@ export class KubernetesProvider implements Provider {
 
   async delete(request: DeleteRequest): Promise<void> {
     const gvk = parseToken(this.plugin, request.type);
-    if (!(await this.isReachable(request))) {
-      if (this.config.deleteUnreachable) {
-        this.log.warn('deleteUnreachable is set: removed from the state only.', request.urn);
-        return;
-      }
-      throw await this.unreachable('deleting');
+    if (!(await this.reach.isReachable(request.urn))) {
+      return this.reach.delete(request.urn);
     }
     const { inputs, live } = parseCheckpoint(request.state);
     const target = apiVersion(live) === '' ? { apiVersion: groupVersion(gvk), kind: gvk.kind } : live;
@@ -329,43 +327,6 @@ export class KubernetesProvider implements Provider {
       // The original error is not kept as the cause: its text is not scrubbed.
       throw new Error(message);
     }
-  }
-
-  /** Probes once; warns once a connection, not once a resource. */
-  private async isReachable(request: ResourceRequest): Promise<boolean> {
-    const state = await this.cluster.probe();
-    if (!state.reachable && !this.warned) {
-      this.warned = true;
-      const title = {
-        absent: 'There is no Kubernetes cluster',
-        unreachable: 'The Kubernetes cluster is unreachable',
-        refused: 'The Kubernetes cluster refused the credentials',
-      };
-      this.log.warn(`${title[state.cause]}: ${state.reason} Previews show the program's inputs only.`, request.urn);
-    }
-    return state.reachable;
-  }
-
-  private async unreachable(doing: string): Promise<Error> {
-    const state = await this.cluster.probe();
-    const reason = state.reachable ? '' : `${state.cause}: ${state.reason}`;
-    return new Error(
-      `${doing} needs the Kubernetes cluster, which is ${reason}\n` +
-        'If the cluster is gone for good, remove its resources from the state by running the command again with ' +
-        'PULUMI_K8S_DELETE_UNREACHABLE=true (or deleteUnreachable on the provider).',
-    );
-  }
-
-  private async readUnreachable(request: ReadRequest): Promise<ReadResult> {
-    if (this.config.deleteUnreachable) {
-      this.log.warn('deleteUnreachable is set: removed from the state.', request.urn);
-      return GONE;
-    }
-    if (this.config.skipUpdateUnreachable) {
-      this.log.warn('skipUpdateUnreachable is set: the state is kept as it was.', request.urn);
-      return { id: request.id, state: request.state, inputs: request.inputs };
-    }
-    throw await this.unreachable('reading');
   }
 
   private forgetKinds(object: KubernetesObject): void {

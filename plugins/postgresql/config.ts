@@ -1,7 +1,7 @@
 /** The provider's configuration: what `new postgresql.Provider` and `postgresql:*` configuration hold. */
 
 import { readFileSync } from 'node:fs';
-import { checkServerIdentity, type ConnectionOptions } from 'node:tls';
+import { type ConnectionOptions, checkServerIdentity } from 'node:tls';
 import type { CheckFailure } from '../framework/provider.ts';
 import { isMap, isUnknown, type PropertyMap, type PropertyValue, unwrap } from '../framework/values.ts';
 
@@ -63,7 +63,10 @@ export function configFailures(plugin: Plugin, inputs: PropertyMap): CheckFailur
   for (const property of CLOUD_PROPERTIES) {
     const found = text(inputs, property);
     if (found === undefined || found === 'false') continue;
-    failures.push({ property, reason: `the built-in "${plugin.name}" plugin logs in with a password only; ${official}` });
+    failures.push({
+      property,
+      reason: `the built-in "${plugin.name}" plugin logs in with a password only; ${official}`,
+    });
   }
   const scheme = text(inputs, 'scheme');
   if (scheme !== undefined && scheme !== 'postgres') {

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import type { Log } from '../framework/provider.ts';
 import type { ServerConfig } from './config.ts';
-import { connectError, isRetryable, statementError } from './errors.ts';
+import { connectError, ineffectiveError, isRetryable, statementError } from './errors.ts';
 import { literal } from './sql/quote.ts';
 
 /** Connections per database: the work is short, so more would only wait for locks. */
@@ -17,6 +17,11 @@ const ATTEMPTS = 8;
 const LOCK_TIMEOUT_SECONDS = 120;
 /** Oldest server that the statements are written for. */
 const OLDEST_VERSION = 12;
+
+type NoticeMessage = { readonly code?: string | undefined; readonly message?: string | undefined };
+
+/** GRANT and REVOKE that do nothing, or not all, for want of rights only warn (privilege_not_revoked, _not_granted). */
+const INEFFECTIVE: ReadonlySet<string> = new Set(['01006', '01007']);
 
 /** What is asked of a server once. */
 export interface ServerInfo {
@@ -165,8 +170,9 @@ export class Server {
     if (this.#closed) throw new Error('the provider is closed');
     let client: pg.PoolClient;
     try {
-      client = await this.#pool(database).connect();
+      client = await this.#connect(database, signal);
     } catch (error) {
+      if (signal.aborted) throw signal.reason;
       throw connectError(error, this.config, database);
     }
     // Ending the connection ends the statement or the wait that it is in.
@@ -190,6 +196,25 @@ export class Server {
     }
   }
 
+  /** A cancelled operation does not wait for a server that does not answer. */
+  async #connect(database: string, signal: AbortSignal): Promise<pg.PoolClient> {
+    signal.throwIfAborted();
+    const connecting = this.#pool(database).connect();
+    let abort = () => {};
+    const aborted = new Promise<never>((_, reject) => {
+      abort = () => reject(signal.reason);
+      signal.addEventListener('abort', abort, { once: true });
+    });
+    try {
+      return await Promise.race([connecting, aborted]);
+    } catch (error) {
+      connecting.then((client) => client.release()).catch(() => undefined);
+      throw error;
+    } finally {
+      signal.removeEventListener('abort', abort);
+    }
+  }
+
   #session(client: pg.PoolClient, database: string): Session {
     return {
       database,
@@ -198,11 +223,20 @@ export class Server {
       run: async (statement, secrets = []) => {
         const shown = secrets.reduce((text, secret) => text.replaceAll(literal(secret), "'[secret]'"), statement);
         this.log.debug(`${database}: ${shown}`);
+        const ineffective: NoticeMessage[] = [];
+        const onNotice = (notice: NoticeMessage) => {
+          if (INEFFECTIVE.has(notice.code ?? '')) ineffective.push(notice);
+        };
+        client.on('notice', onNotice);
         try {
           await client.query(statement);
         } catch (error) {
           throw statementError(error, shown, this.config.databaseUsername);
+        } finally {
+          client.removeListener('notice', onNotice);
         }
+        const [notice] = ineffective;
+        if (notice) throw ineffectiveError(notice.message ?? '', shown, this.config.databaseUsername);
       },
     };
   }

@@ -67,7 +67,9 @@ export function diff(definition: Definition, request: DiffRequest): DiffResult {
     changes: diffs.length > 0,
     diffs,
     replaces,
-    stables: Object.keys(definition.fields).filter((name) => definition.fields[name]?.forceNew && !replaces.includes(name)),
+    stables: Object.keys(definition.fields).filter(
+      (name) => definition.fields[name]?.forceNew && !replaces.includes(name),
+    ),
     // A name that was chosen cannot be taken twice.
     deleteBeforeReplace: replaces.length > 0 && (definition.deleteBeforeReplace || named),
     detailedDiff,
@@ -75,7 +77,12 @@ export function diff(definition: Definition, request: DiffRequest): DiffResult {
 }
 
 /** The value that a property shall have, or undefined when it is none of ours. */
-function wanted(field: Field, before: PropertyValue, oldInput: PropertyValue, input: PropertyValue): PropertyValue | undefined {
+function wanted(
+  field: Field,
+  before: PropertyValue,
+  oldInput: PropertyValue,
+  input: PropertyValue,
+): PropertyValue | undefined {
   // A write-only value is set again when its version changes, which is a property of its own.
   if (field.writeOnly) return undefined;
   if (input !== null && !(field.computed && input === '')) return input;
@@ -136,7 +143,12 @@ function sorted(value: PropertyValue): string[] {
 }
 
 /** Element by element for sets and lists, so that a preview shows what is added and what goes. */
-function details(name: string, field: Field, before: PropertyValue, after: PropertyValue): Record<string, PropertyDiff> {
+function details(
+  name: string,
+  field: Field,
+  before: PropertyValue,
+  after: PropertyValue,
+): Record<string, PropertyDiff> {
   const result: Record<string, PropertyDiff> = {};
   const note = (path: string, kind: 'add' | 'delete' | 'update') => {
     result[path] = { kind: (field.forceNew ? `${kind}-replace` : kind) as DiffKind, inputDiff: false };

@@ -53,7 +53,9 @@ export function connectError(error: unknown, config: ServerConfig, database: str
     case '3D000':
       return make(`${where} has no database "${database}": correct postgresql:database, or create it first`);
     case '53300':
-      return make(`${where} has no connection left (${cause}): lower postgresql:maxConnections, or raise max_connections`);
+      return make(
+        `${where} has no connection left (${cause}): lower postgresql:maxConnections, or raise max_connections`,
+      );
     case 'DEPTH_ZERO_SELF_SIGNED_CERT':
     case 'SELF_SIGNED_CERT_IN_CHAIN':
     case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE':
@@ -93,6 +95,12 @@ export function statementError(error: unknown, doing: string, user: string): Err
   if (cure) parts.push(cure);
   const wrapped = new Error(parts.map((part) => part.replace(/[.\s]+$/, '')).join('. '), { cause: error });
   return Object.assign(wrapped, { code: error.code });
+}
+
+/** GRANT or REVOKE went through without an effect. */
+export function ineffectiveError(warning: string, doing: string, user: string): Error {
+  const cure = `The connected role "${user}" lacks the right: connect as the owner or a superuser, or grant it that role`;
+  return new Error(`${doing}: ${warning}. ${cure}`);
 }
 
 function cureFor(error: pg.DatabaseError, user: string): string {

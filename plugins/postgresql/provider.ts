@@ -26,6 +26,7 @@ import { configFailures, serverConfig } from './config.ts';
 import { Server } from './connection.ts';
 import { DEFINITIONS, type Definition } from './definitions.ts';
 import { diff, planned } from './diff.ts';
+import { packageSchema } from './packageSchema.ts';
 import { database } from './resources/database.ts';
 import { defaultPrivileges } from './resources/defaultPrivileges.ts';
 import { extension } from './resources/extension.ts';
@@ -57,6 +58,10 @@ export class PostgresProvider implements Provider {
     private readonly plugin: { readonly name: string; readonly version: string },
     private readonly log: Log,
   ) {}
+
+  async getSchema(): Promise<string> {
+    return packageSchema(this.plugin);
+  }
 
   async checkConfig(request: Omit<CheckRequest, 'randomSeed'>): Promise<CheckResult> {
     return { inputs: request.news, failures: configFailures(this.plugin, request.news) };
@@ -127,7 +132,8 @@ export class PostgresProvider implements Provider {
     const olds = unwrapMap(request.olds);
     const values = planned(definition, olds, unwrapMap(request.news), unwrapMap(request.oldInputs));
     const id = olds.id ?? request.id;
-    if (request.preview) return { state: stateOf(definition, id, { ...values, roles: values.roles ?? olds.roles ?? null }) };
+    if (request.preview)
+      return { state: stateOf(definition, id, { ...values, roles: values.roles ?? olds.roles ?? null }) };
     const known = withoutUnknown(values);
     const context = this.#context(request.signal);
     await handler.update(context, olds, known);

@@ -93,6 +93,11 @@ describe('ImageBuild', () => {
     ]);
   });
 
+  it('hands on nothing for an image that a targeted update leaves out', async () => {
+    await record({ outputs: { 'docker-build:index:Image': () => ({ digest: undefined }) } });
+    assert.deepEqual(await resolved(new ImageBuild('orders', built).images.main), { value: '', secret: false });
+  });
+
   it('does not know the digest in the preview of a first build', async () => {
     await record({ preview: true });
     const images = new ImageBuild('orders', built);

@@ -65,6 +65,10 @@ describe('fingerprints', () => {
     );
   });
 
+  it('are empty without a key, never a digest that could be tested', () => {
+    assert.equal(keyedDigestOf(undefined, { A: 'a' }), '');
+  });
+
   it('differ with the key', () => {
     holds(
       fc.property(fc.string(), fc.string(), (one, other) => {

@@ -100,7 +100,10 @@ describe('orders: migrations', function () {
     );
     const away = await runProgram('migrate.js', [], { ...database.migrations, PGPORT: '1' });
     assert.equal(away.code, 1);
-    assert.match(last(away.stderr) ?? '', /^the migrations failed: (connect ECONNREFUSED (127\.0\.0\.1|::1):1(; )?)+$/);
+    assert.match(
+      last(away.stderr) ?? '',
+      /^the migrations failed: cannot connect to database "migrations_\d+" at localhost:1 as "\w+": (connect ECONNREFUSED (127\.0\.0\.1|::1):1(; )?)+$/,
+    );
     const password = 'canary-of-a-wrong-password';
     const refused = await runProgram('migrate.js', [], { ...database.migrations, PGPASSWORD: password });
     assert.equal(refused.code, 1);

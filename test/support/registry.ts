@@ -71,7 +71,11 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Test
   await writeFile(join(directory, 'config.yml'), stringify(config));
   const child = spawn('docker-registry', ['serve', join(directory, 'config.yml')], { stdio: 'ignore' });
   const failed = new Promise<never>((_, reject) => child.once('error', reject));
+  // A test run that is cut short must not leave its registry behind.
+  const cutShort = (): boolean => child.kill('SIGTERM');
+  process.once('exit', cutShort);
   const stop = async (): Promise<void> => {
+    process.off('exit', cutShort);
     await Promise.all([stopChild(child), tokens?.close()]);
     await rm(directory, { recursive: true, force: true });
   };

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { runner } from 'node-pg-migrate';
+import { PG_MIGRATE_LOCK_ID, runner } from 'node-pg-migrate';
 import pg from 'pg';
 import { connectionConfig } from './database.ts';
 import { describeError } from './log.ts';
@@ -19,15 +19,14 @@ async function main(): Promise<void> {
   const { direction, directory } = readArguments();
   const client = new pg.Client({
     ...connectionConfig(process.env, 'orders-migrations'),
-    // Waiting for a lock blocks all who come later, so a migration gives up and is tried again.
-    lock_timeout: 10_000,
     statement_timeout: 240_000,
   });
   // Without a listener a connection that breaks ends the process without a word.
   client.on('error', (error) => process.stderr.write(`the connection was lost: ${error.message}\n`));
   try {
-    await client.connect();
+    await connect(client);
     await requireSchema(client);
+    await waitForTurn(client);
     const done = await migrate(client, direction, directory);
     for (const { name } of done) process.stdout.write(`${direction} ${name}\n`);
     if (done.length === 0) process.stdout.write('nothing to do: the schema is up to date\n');
@@ -44,6 +43,15 @@ function readArguments(): { direction: 'up' | 'down'; directory: string } {
   return { direction, directory: values.directory };
 }
 
+async function connect(client: pg.Client): Promise<void> {
+  try {
+    await client.connect();
+  } catch (error) {
+    const place = `database "${client.database}" at ${client.host}:${client.port} as "${client.user}"`;
+    throw new Error(`cannot connect to ${place}: ${describeError(error)}`, { cause: error });
+  }
+}
+
 async function requireSchema(client: pg.Client): Promise<void> {
   const { rows } = await client.query<{ usable: boolean; role: string }>(
     `SELECT current_user AS role, has_schema_privilege(oid, 'CREATE') AS usable FROM pg_namespace WHERE nspname = $1`,
@@ -52,6 +60,13 @@ async function requireSchema(client: pg.Client): Promise<void> {
   const found = rows[0];
   if (!found) throw new Error(`there is no schema "${SCHEMA}" in database "${client.database}": create it first`);
   if (!found.usable) throw new Error(`role "${found.role}" may not create in schema "${SCHEMA}": grant it CREATE`);
+}
+
+/** The runner's own lock, taken before a time limit on locks is set: that limit is for tables only. */
+async function waitForTurn(client: pg.Client): Promise<void> {
+  await client.query('SELECT pg_advisory_lock($1)', [PG_MIGRATE_LOCK_ID]);
+  // Who waits for a table's lock blocks all who come later, so a migration gives up and is tried again.
+  await client.query(`SET lock_timeout = '10s'`);
 }
 
 async function migrate(client: pg.Client, direction: 'up' | 'down', directory: string) {
@@ -63,14 +78,16 @@ async function migrate(client: pg.Client, direction: 'up' | 'down', directory: s
     schema: SCHEMA,
     migrationsTable: 'schema_migrations',
     singleTransaction: true,
-    advisoryLockMode: 'wait',
+    // It takes the lock that this session has already, and is given it.
+    advisoryLockMode: 'fail',
     // What it says on the way is repeated by what is printed at the end; only warnings and errors are of use.
     logger: { debug: () => {}, info: () => {}, warn: report, error: report },
   });
 }
 
 main().catch((error: unknown) => {
-  const code = error instanceof pg.DatabaseError && error.code ? ` (SQLSTATE ${error.code})` : '';
+  const reason = error instanceof Error && error.cause ? error.cause : error;
+  const code = reason instanceof pg.DatabaseError && reason.code ? ` (SQLSTATE ${reason.code})` : '';
   process.stderr.write(`the migrations failed: ${describeError(error)}${code}\n`);
   process.exitCode = 1;
 });

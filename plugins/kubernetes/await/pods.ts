@@ -114,12 +114,17 @@ async function warnings(pod: KubernetesObject, context: AwaitContext): Promise<s
   const events = await context.cluster
     .list(EVENT, namespaceOf(pod), { fieldSelector, limit: '50' }, context.signal)
     .catch(() => []);
-  const told = podProblems(pod).join('\n');
+  // What the container states tell better is left out; and a container that has run had its volumes and its node.
+  const ran = containerStatuses(pod).some((status) => (getNumber(status, 'restartCount') ?? 0) > 0 || hasEnded(status));
   const messages = events
+    .filter((event) => !['BackOff', 'Failed'].includes(getString(event, 'reason')))
+    .filter((event) => !ran || !/^Failed(Mount|AttachVolume|Scheduling)$/.test(getString(event, 'reason')))
     .map((event) => `[${getString(event, 'reason')}] ${getString(event, 'message')}`)
-    .filter((message) => !told.includes(message.replace(/^\[[^\]]*\] /, '')) && !message.startsWith('[BackOff]'));
+    .filter((message) => !podProblems(pod).some((problem) => problem.endsWith(message)));
   return [...new Set(messages)].slice(-3).map((message) => `[Pod ${idOf(pod)}]: ${message}`);
 }
+
+const hasEnded = (status: PropertyMap): boolean => getNumber(status, 'state', 'terminated', 'exitCode') !== undefined;
 
 /** The end of the log of a container that has crashed; '' when it has not, or has no log. */
 async function lastLog(pod: KubernetesObject, status: PropertyMap, context: AwaitContext): Promise<string> {

@@ -27,8 +27,7 @@ export const database: Handler = {
     await server.session(
       server.config.database,
       signal,
-      (session) =>
-        actingFor(session, info, [owner], () => session.run(createDatabaseSql(attributes, info.user))),
+      (session) => actingFor(session, info, [owner], () => session.run(createDatabaseSql(attributes, info.user))),
       locks,
     );
     return attributes.name;
@@ -37,7 +36,10 @@ export const database: Handler = {
   async read(context, id, values) {
     const live = await liveDatabase(context, text(values, 'name') || id);
     if (!live) return undefined;
-    return { id: text(live, 'name'), values: { ...values, ...live, template: optionalText(values, 'template') ?? 'template0' } };
+    return {
+      id: text(live, 'name'),
+      values: { ...values, ...live, template: optionalText(values, 'template') ?? 'template0' },
+    };
   },
 
   async update(context, olds, values) {

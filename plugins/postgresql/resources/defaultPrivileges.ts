@@ -12,9 +12,17 @@ import {
 } from '../sql/grant.ts';
 import { expandPrivileges, sameSet } from '../sql/privileges.ts';
 import { PUBLIC } from '../sql/quote.ts';
-import { type Context, change, databaseExists, databaseLock, type Handler, roleExists, schemaExists } from './handler.ts';
 import { notImportable } from './grantRole.ts';
 import { granteeOid, type LiveTarget } from './grantTargets.ts';
+import {
+  type Context,
+  change,
+  databaseExists,
+  databaseLock,
+  type Handler,
+  roleExists,
+  schemaExists,
+} from './handler.ts';
 
 /** `pg_default_acl.defaclobjtype`, and the same kind's letter for `acldefault`. */
 const OBJECT_TYPES: Readonly<Record<string, readonly [string, string]>> = {
@@ -112,7 +120,10 @@ function idOf(values: PropertyMap): string {
   ].join('_');
 }
 
-async function isThere(session: Session, { owner, role, schema }: Omit<DefaultPrivilegeChange, 'privileges'>): Promise<boolean> {
+async function isThere(
+  session: Session,
+  { owner, role, schema }: Omit<DefaultPrivilegeChange, 'privileges'>,
+): Promise<boolean> {
   if (!(await roleExists(session, owner))) return false;
   if (role !== PUBLIC && !(await roleExists(session, role))) return false;
   return schema === undefined || (await schemaExists(session, schema));

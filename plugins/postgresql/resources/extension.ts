@@ -58,7 +58,11 @@ function attributesOf(values: PropertyMap): ExtensionAttributes {
   };
 }
 
-async function liveExtension({ server, signal }: Context, database: string, name: string): Promise<PropertyMap | undefined> {
+async function liveExtension(
+  { server, signal }: Context,
+  database: string,
+  name: string,
+): Promise<PropertyMap | undefined> {
   const [row] = await server.session(database, signal, (session) =>
     session.query<{ schema: string; version: string }>(
       `SELECT n.nspname::text AS schema, e.extversion AS version

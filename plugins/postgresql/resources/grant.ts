@@ -8,9 +8,17 @@ import { boolean, text, texts } from '../plain.ts';
 import { type GrantChange, grantSql, revokeGrantOptionSql, revokeSql } from '../sql/grant.ts';
 import { allPrivileges, expandPrivileges, sameSet } from '../sql/privileges.ts';
 import { PUBLIC } from '../sql/quote.ts';
-import { type Context, change, databaseExists, databaseLock, type Handler, roleExists, schemaExists } from './handler.ts';
 import { notImportable } from './grantRole.ts';
 import { granteeOid, type LiveTarget, liveTargets, targetOf, targetOwners } from './grantTargets.ts';
+import {
+  type Context,
+  change,
+  databaseExists,
+  databaseLock,
+  type Handler,
+  roleExists,
+  schemaExists,
+} from './handler.ts';
 
 export const grant: Handler = {
   async create(context, values) {
@@ -62,7 +70,11 @@ function changeOf(values: PropertyMap): GrantChange {
 /** The same change for one object (or column) and other privileges. */
 function only(rest: Omit<GrantChange, 'privileges'>, target: LiveTarget, privileges: readonly string[]): GrantChange {
   const what =
-    rest.objectType === 'column' ? { columns: [target.object] } : target.object === '' ? {} : { objects: [target.object] };
+    rest.objectType === 'column'
+      ? { columns: [target.object] }
+      : target.object === ''
+        ? {}
+        : { objects: [target.object] };
   return { ...rest, ...what, privileges };
 }
 
@@ -104,7 +116,9 @@ function wantedPrivileges(objectType: string, privileges: readonly string[], inf
   const known = allPrivileges(objectType, info.version);
   const unknown = wanted.find((privilege) => !known.includes(privilege));
   if (unknown === undefined) return wanted;
-  throw new Error(`PostgreSQL ${info.version} has no privilege ${unknown} on a ${objectType}: it has ${known.join(', ')}`);
+  throw new Error(
+    `PostgreSQL ${info.version} has no privilege ${unknown} on a ${objectType}: it has ${known.join(', ')}`,
+  );
 }
 
 async function isThere(session: Session, values: PropertyMap): Promise<boolean> {

@@ -21,9 +21,7 @@ export const grantRole: Handler = {
   async read({ server, signal }, id, values) {
     if (!values.role) throw notImportable(id);
     const membership = membershipOf(values);
-    const live = await server.session(server.config.database, signal, (session) =>
-      liveMembership(session, membership),
-    );
+    const live = await server.session(server.config.database, signal, (session) => liveMembership(session, membership));
     if (!live) return undefined;
     return {
       id: idOf(membership.role, membership.grantRole, live.admin),
@@ -62,7 +60,10 @@ function membershipOf(values: PropertyMap): Membership {
   };
 }
 
-async function liveMembership(session: Session, { role, grantRole: granted }: Membership): Promise<{ admin: boolean } | undefined> {
+async function liveMembership(
+  session: Session,
+  { role, grantRole: granted }: Membership,
+): Promise<{ admin: boolean } | undefined> {
   const [row] = await session.query<{ admin: boolean | null }>(
     `SELECT bool_or(m.admin_option) AS admin FROM pg_catalog.pg_auth_members m
        JOIN pg_catalog.pg_roles member ON member.oid = m.member

@@ -68,11 +68,17 @@ export async function liveTargets(session: Session, target: GrantTarget, grantee
     session.query<LiveTarget & Record<string, unknown>>(exploded(sql), [grantee, ...values]);
   if (objectType === 'database') {
     const acl = "COALESCE(datacl, pg_catalog.acldefault('d', datdba))";
-    return ask(`SELECT oid AS key, ''::text AS object, ${acl} AS acl FROM pg_catalog.pg_database WHERE datname = $2`, target.database);
+    return ask(
+      `SELECT oid AS key, ''::text AS object, ${acl} AS acl FROM pg_catalog.pg_database WHERE datname = $2`,
+      target.database,
+    );
   }
   if (objectType === 'schema') {
     const acl = "COALESCE(nspacl, pg_catalog.acldefault('n', nspowner))";
-    return ask(`SELECT oid AS key, ''::text AS object, ${acl} AS acl FROM pg_catalog.pg_namespace WHERE nspname = $2`, schema);
+    return ask(
+      `SELECT oid AS key, ''::text AS object, ${acl} AS acl FROM pg_catalog.pg_namespace WHERE nspname = $2`,
+      schema,
+    );
   }
   if (objectType === 'foreign_data_wrapper') {
     const acl = "COALESCE(fdwacl, pg_catalog.acldefault('F', fdwowner))";
@@ -105,7 +111,12 @@ export async function liveTargets(session: Session, target: GrantTarget, grantee
 
 type Ask = (sql: string, ...values: unknown[]) => Promise<LiveTarget[]>;
 
-function liveColumns(ask: Ask, schema: string, objects: readonly string[], columns: readonly string[]): Promise<LiveTarget[]> {
+function liveColumns(
+  ask: Ask,
+  schema: string,
+  objects: readonly string[],
+  columns: readonly string[],
+): Promise<LiveTarget[]> {
   return ask(
     `SELECT t.attnum AS key, t.attname::text AS object, t.attacl AS acl FROM pg_catalog.pg_attribute t
        JOIN pg_catalog.pg_class c ON c.oid = t.attrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -116,7 +127,11 @@ function liveColumns(ask: Ask, schema: string, objects: readonly string[], colum
   );
 }
 
-async function liveRoutines(session: Session, ask: Ask, { objectType, schema = '', objects }: GrantTarget): Promise<LiveTarget[]> {
+async function liveRoutines(
+  session: Session,
+  ask: Ask,
+  { objectType, schema = '', objects }: GrantTarget,
+): Promise<LiveTarget[]> {
   const names = objects.filter((object) => !object.includes('('));
   const oids: string[] = [];
   for (const object of objects.filter((item) => item.includes('('))) {

@@ -150,7 +150,7 @@ interface RoleRow {
 /** A role as the server has it, without its password. `validUntil` keeps its spelling where it is the same time. */
 async function liveRole(session: Session, name: string, validUntil: string): Promise<PropertyMap | undefined> {
   const [row] = await session.query<RoleRow>(
-      `SELECT rolname::text AS name, rolsuper AS superuser, rolinherit AS inherit, rolcreaterole AS create_role,
+    `SELECT rolname::text AS name, rolsuper AS superuser, rolinherit AS inherit, rolcreaterole AS create_role,
               rolcreatedb AS create_database, rolcanlogin AS login, rolreplication AS replication,
               rolbypassrls AS bypass, rolconnlimit AS connections, rolconfig AS config,
               COALESCE(rolvaliduntil::text, 'infinity') AS valid_until,
@@ -158,7 +158,7 @@ async function liveRole(session: Session, name: string, validUntil: string): Pro
               ARRAY(SELECT DISTINCT pg_catalog.pg_get_userbyid(m.roleid)::text FROM pg_catalog.pg_auth_members m
                      WHERE m.member = r.oid ORDER BY 1) AS roles
          FROM pg_catalog.pg_roles r WHERE rolname = $1`,
-      [name, validUntil],
+    [name, validUntil],
   );
   if (!row) return undefined;
   return {

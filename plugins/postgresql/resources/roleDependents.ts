@@ -34,7 +34,9 @@ export async function describeDependents(context: Context, role: string): Promis
     const names = connectable ? await describe(context, role, database).catch(() => []) : [];
     const rest = count - names.length;
     const more = names.length === 0 ? [`${count} objects`] : rest > 0 ? [`${rest} more`] : [];
-    places.push(`${database === '' ? 'on the server' : `in database "${database}"`}: ${[...names, ...more].join(', ')}`);
+    places.push(
+      `${database === '' ? 'on the server' : `in database "${database}"`}: ${[...names, ...more].join(', ')}`,
+    );
   }
   return (
     `role "${role}" cannot be dropped, because objects depend on it (${places.join('; ')}). ` +

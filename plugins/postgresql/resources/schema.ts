@@ -58,9 +58,7 @@ export const schema: Handler = {
   },
 
   async read(context, id, values) {
-    const [database, name] = values.name
-      ? [databaseOf(context, values), text(values, 'name')]
-      : splitId(id, 'schema');
+    const [database, name] = values.name ? [databaseOf(context, values), text(values, 'name')] : splitId(id, 'schema');
     if (!(await databaseExists(context, database))) return undefined;
     const owner = await context.server.session(database, context.signal, (session) => liveOwner(session, name));
     if (owner === undefined) return undefined;
@@ -73,7 +71,8 @@ export const schema: Handler = {
     const next = attributesOf(values);
     await change(context, database, [databaseLock(database)], async (session, info) => {
       const current = await liveOwner(session, old);
-      if (current === undefined) throw new Error(`schema "${old}" is not in database "${database}" any more: run pulumi refresh`);
+      if (current === undefined)
+        throw new Error(`schema "${old}" is not in database "${database}" any more: run pulumi refresh`);
       const owners = [await databaseOwner(session, database), await resolveOwner(session, current), next.owner ?? ''];
       await actingFor(session, info, owners, async () => {
         for (const statement of alterSchemaSql({ name: old, owner: current }, next)) await session.run(statement);
@@ -127,10 +126,7 @@ function removed(olds: readonly SchemaPolicy[], news: readonly SchemaPolicy[]): 
   return olds.filter((policy) => !kept.has(JSON.stringify(policy)));
 }
 
-async function liveOwner(
-  session: Session,
-  name: string,
-): Promise<string | undefined> {
+async function liveOwner(session: Session, name: string): Promise<string | undefined> {
   const [row] = await session.query<{ owner: string }>(
     'SELECT pg_catalog.pg_get_userbyid(nspowner)::text AS owner FROM pg_catalog.pg_namespace WHERE nspname = $1',
     [name],

@@ -62,7 +62,8 @@ export function alterDatabaseSql(old: DatabaseAttributes, next: DatabaseAttribut
   if (next.isTemplate !== undefined && next.isTemplate !== (old.isTemplate ?? false)) {
     statements.push(isTemplateSql(next.name, next.isTemplate));
   }
-  if (next.owner && next.owner !== old.owner) statements.push(`ALTER DATABASE ${name} OWNER TO ${identifier(next.owner)}`);
+  if (next.owner && next.owner !== old.owner)
+    statements.push(`ALTER DATABASE ${name} OWNER TO ${identifier(next.owner)}`);
   return statements;
 }
 

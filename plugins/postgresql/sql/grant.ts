@@ -1,6 +1,6 @@
 /** GRANT, REVOKE and ALTER DEFAULT PRIVILEGES. */
 
-import { grantee, identifier, InputError, qualified, routine } from './quote.ts';
+import { grantee, InputError, identifier, qualified, routine } from './quote.ts';
 
 /** What privileges are granted on. */
 export interface GrantTarget {

@@ -65,7 +65,9 @@ export function routine(schema: string, signature: string): string {
   if (open < 0) return qualified(schema, signature);
   const types = signature.slice(open + 1, signature.endsWith(')') ? -1 : undefined);
   if (!signature.endsWith(')') || !ARGUMENT_TYPES.test(types)) {
-    throw new InputError(`${JSON.stringify(signature)} is not a function with its argument types, such as f(integer, text)`);
+    throw new InputError(
+      `${JSON.stringify(signature)} is not a function with its argument types, such as f(integer, text)`,
+    );
   }
   return `${qualified(schema, signature.slice(0, open))}(${types})`;
 }

@@ -127,10 +127,7 @@ function settingsSql(old: RoleAttributes, next: RoleAttributes): string[] {
 
 /** Gives a role's objects of the connected database to `successor`, then takes what was granted to the role. */
 export function releaseRoleSql(name: string, successor: string): string[] {
-  return [
-    `REASSIGN OWNED BY ${identifier(name)} TO ${identifier(successor)}`,
-    `DROP OWNED BY ${identifier(name)}`,
-  ];
+  return [`REASSIGN OWNED BY ${identifier(name)} TO ${identifier(successor)}`, `DROP OWNED BY ${identifier(name)}`];
 }
 
 export function dropRoleSql(name: string): string {

@@ -17,42 +17,10 @@ import {
 import { startDocker, type TestDocker } from '../../support/docker.ts';
 import { startRegistry, type TestRegistry } from '../../support/registry.ts';
 import { connect, type Existing, type PluginClient } from '../client.ts';
+import { commandLines, DOCKERFILE, readdirRecursive, TOOL, until } from './helpers.ts';
 
 const IMAGE = 'docker-build:index:Image';
 const MANIFEST = 'application/vnd.docker.distribution.manifest.v2+json';
-
-/** A static program for images without a base: `tool show <file>` prints a file and fails, `tool keep` waits 1 s. */
-const TOOL = `
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
-int main(int argc, char **argv) {
-  char buffer[4096];
-  FILE *file = fopen(argv[2], "r");
-  if (!file) { fprintf(stderr, "no such file: %s\\n", argv[2]); return 4; }
-  size_t length = fread(buffer, 1, sizeof buffer, file);
-  if (strcmp(argv[1], "show") == 0) {
-    fwrite(buffer, 1, length, stdout);
-    fprintf(stderr, "the tool has failed as asked\\n");
-    return 3;
-  }
-  sleep(1);
-  FILE *out = fopen("/length", "w");
-  fprintf(out, "%zu", length);
-  return fclose(out);
-}
-`;
-
-const DOCKERFILE = `FROM scratch AS base
-COPY tool /tool
-FROM base AS main
-COPY app.txt /app.txt
-RUN --mount=type=secret,id=token ["/tool", "keep", "/run/secrets/token"]
-FROM scratch AS migrations
-COPY migrations.txt /migrations.txt
-FROM base AS broken
-RUN --mount=type=secret,id=token ["/tool", "show", "/run/secrets/token"]
-`;
 
 describe('docker-build: Image', function () {
   this.timeout(120_000);
@@ -76,10 +44,19 @@ describe('docker-build: Image', function () {
   });
   after(async () => {
     await client?.close();
+    // The daemon may be one that outlives these tests.
+    await removeImages().catch(() => undefined);
     await Promise.allSettled([docker?.stop(), registry?.stop()]);
     if (context) await rm(context, { recursive: true, force: true });
     assert.deepEqual(privateConfigs(), [], 'private docker configurations were left behind');
   });
+  async function removeImages(): Promise<void> {
+    const lines = await docker.docker('image', 'ls', '--format', '{{.Repository}} {{.ID}}');
+    const own = lines.split('\n').filter((line) => line.startsWith(`${registry.address}/`));
+    const ids = new Set(own.map((line) => line.split(' ')[1] ?? ''));
+    if (ids.size > 0) await docker.docker('image', 'rm', '--force', ...ids);
+  }
+
   beforeEach(async () => {
     await writeFile(join(context, 'Dockerfile'), DOCKERFILE);
     await writeFile(join(context, '.dockerignore'), 'ignored\n*.c\n');
@@ -226,6 +203,42 @@ describe('docker-build: Image', function () {
     assert.equal(await registryDigest('x/denied'), undefined);
   });
 
+  it("the provider's own registries serve every image, the image's come first", async () => {
+    const other = await connect(plugin);
+    try {
+      const { address, username, password } = registry;
+      const list = [{ address: `https://${address}/v2/`, username, password }];
+      await other.configure({ host: docker.host, registries: new Secret(JSON.stringify(list)) });
+      const image = await other.checkAndCreate(IMAGE, 'all', inputs('x/all', 'migrations', { registries: [] }));
+      assert.equal(image.state.digest, await registryDigest('x/all'));
+      const wrong = inputs('x/all', 'migrations', { registries: [{ address, username, password: 'wrong-password' }] });
+      assert.match(await failure(other.checkAndCreate(IMAGE, 'all', wrong)), /The registry refuses the credentials/);
+    } finally {
+      await other.close();
+    }
+  });
+
+  it('a cancelled build ends', async () => {
+    const other = await connect(plugin);
+    try {
+      await other.configure({ host: docker.host });
+      await writeFile(join(context, 'app.txt'), 'cancelled');
+      const work = other.checkAndCreate(
+        IMAGE,
+        'x',
+        inputs('x/cancelled', 'main', { noCache: true, secrets: { token: 'abcd' } }),
+      );
+      const rejected = assert.rejects(work);
+      await until(() => commandLines().some((line) => line.includes('x/cancelled')));
+      await other.cancel();
+      await rejected;
+      await until(() => !commandLines().some((line) => line.includes('x/cancelled')));
+      assert.equal(await registryDigest('x/cancelled'), undefined);
+    } finally {
+      await other.close();
+    }
+  });
+
   it("uses the user's docker configuration where no registries are given, also through a credential helper", async () => {
     const home = await mkdtemp(join(tmpdir(), 'devops-config-'));
     try {
@@ -291,6 +304,7 @@ describe('docker-build: Image', function () {
     await client.delete(IMAGE, 'gone', image);
     assert.equal(await registryDigest('x/gone', image.id), undefined);
     assert.equal((await client.read(IMAGE, 'gone', image)).id, '');
+    assert.equal((await docker.docker('image', 'ls', '--quiet', `${registry.address}/x/gone`)).trim(), '');
     await client.delete(IMAGE, 'gone', image);
   });
 
@@ -351,21 +365,3 @@ describe('docker-build: Image', function () {
     assert.match(message, /pulumi plugin install resource docker-build v0\.0\.22/);
   });
 });
-
-/** The arguments of every process of this machine. */
-function commandLines(): string[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map((pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
-      } catch {
-        return ''; // It has ended meanwhile.
-      }
-    });
-}
-
-async function readdirRecursive(directory: string): Promise<string[]> {
-  const entries = readdirSync(directory, { withFileTypes: true, recursive: true });
-  return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath ?? entry.path, entry.name));
-}

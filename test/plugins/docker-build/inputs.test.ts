@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { cacheArgument, csv, exportArgument, isPush } from '../../../plugins/docker-build/arguments.ts';
+import { buildCommand } from '../../../plugins/docker-build/buildx.ts';
 import { layerCredentials } from '../../../plugins/docker-build/dockerConfig.ts';
 import { readDockerfile, targetProblem } from '../../../plugins/docker-build/dockerfile.ts';
 import { imageReference } from '../../../plugins/docker-build/image.ts';
 import { fillInputs } from '../../../plugins/docker-build/inputs.ts';
+import { toImageInputs } from '../../../plugins/docker-build/model.ts';
 import { scrubber } from '../../../plugins/docker-build/scrub.ts';
 import { isSecret, type PropertyMap, unwrapMap } from '../../../plugins/framework/values.ts';
 
@@ -143,6 +145,49 @@ describe('docker-build: arguments', () => {
   it('of caches never hold a key', () => {
     const argument = cacheArgument({ s3: { bucket: 'b', region: 'r', secretAccessKey: 'hush', sessionToken: 'hush' } });
     assert.equal(argument, 'type=s3,region=r,bucket=b');
+  });
+
+  it('of a whole build: every option, secrets in the environment only', () => {
+    const inputs = toImageInputs(
+      fillInputs({
+        addHosts: ['a:1.2.3.4'],
+        buildArgs: { B: '2', A: '1' },
+        builder: { name: 'mine' },
+        cacheFrom: [{ registry: { ref: 'r.io/cache' } }, { disabled: true, gha: {} }],
+        cacheTo: [{ s3: { bucket: 'b', region: 'r', accessKeyId: 'key-id', secretAccessKey: 'key-secret' } }],
+        context: { location: 'app', named: { other: { location: '../other' } } },
+        labels: { l: 'v' },
+        load: true,
+        network: 'host',
+        noCache: true,
+        platforms: ['linux/amd64', 'linux/arm64'],
+        pull: true,
+        push: true,
+        secrets: { npmrc: 'token-1', 'a,b': 'token-2' },
+        ssh: [{ id: 'default' }, { id: 'git', paths: ['/a', '/b'] }],
+        tags: ['r.io/x:1'],
+        target: 'main',
+      }),
+    );
+    const request = { inputs, registries: [], host: '', signal: new AbortController().signal, onLine: () => undefined };
+    const { args, env } = buildCommand({ ...request, preview: false }, 'm.json');
+    const line = args.join(' ');
+    for (const part of [
+      '--builder mine --build-arg A=1 --build-arg B=2 --label l=v --build-context other=../other --add-host a:1.2.3.4',
+      '--cache-from type=registry,ref=r.io/cache --cache-to type=s3,region=r,bucket=b,mode=min,ignore-error=false',
+      '--network host --no-cache --pull --platform linux/amd64 --platform linux/arm64 --ssh default --ssh git=/a,/b',
+      '--tag r.io/x:1 --target main --push --load',
+      '--secret "id=a,b",env=DEVOPS_BUILD_SECRET_0 --secret id=npmrc,env=DEVOPS_BUILD_SECRET_1 --file app/Dockerfile -- app',
+    ]) {
+      assert.ok(line.includes(part), `${part}\nis not in\n${line}`);
+    }
+    assert.ok(!/token-|key-/.test(line));
+    assert.equal(env.DEVOPS_BUILD_SECRET_1, 'token-1');
+    assert.equal(env.AWS_SECRET_ACCESS_KEY, 'key-secret');
+    const preview = buildCommand({ ...request, preview: true }, 'm.json').args.join(' ');
+    assert.ok(
+      preview.includes('--output type=cacheonly') && !preview.includes('--push') && !preview.includes('--load'),
+    );
   });
 
   it('CSV fields with commas and quotes are quoted', () => {

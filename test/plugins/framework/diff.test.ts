@@ -130,13 +130,21 @@ describe('detailedDiff', () => {
 
 describe('property paths', () => {
   it('are read back as they were written', () => {
-    const segment = fc.oneof(fc.nat(1000), fc.string({ minLength: 1 }));
+    // The engine's own syntax cannot tell a backslash before a quote from an escaped quote.
+    const key = fc.string({ minLength: 1 }).filter((text) => !text.includes('\\'));
+    const segment = fc.oneof(fc.nat(1000), key);
     fc.assert(
       fc.property(fc.array(segment, { minLength: 1 }), (path) => {
         assert.deepEqual(parsePath(formatPath(path)), path);
       }),
       { numRuns: 500 },
     );
+  });
+
+  it('are read as the engine reads them', () => {
+    assert.deepEqual(parsePath('a.b-c[3].*["x.y"]["say \\"hi\\""]'), ['a', 'b-c', 3, '*', 'x.y', 'say "hi"']);
+    assert.deepEqual(parsePath('["root key"].["tolerated"]'), ['root key', 'tolerated']);
+    assert.equal(formatPath(['root key', 'a', 'b-c', 0, 'say "hi"']), '["root key"].a["b-c"][0]["say \\"hi\\""]');
   });
 
   it('refuse what is not one', () => {

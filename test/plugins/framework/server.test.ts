@@ -197,6 +197,23 @@ describe('plugin server', () => {
     assert.equal((await client.create(TYPE, 'b', {})).state.owner, 'me');
   });
 
+  it('keeps the provider of a single engine that dials again', async () => {
+    const own = recorder();
+    const server = await startServer(own.plugin, { singleEngine: true });
+    try {
+      const first = new PluginClient(server.port);
+      await first.configure({ owner: 'engine' });
+      await first.close();
+      const again = new PluginClient(server.port);
+      assert.equal((await again.create(TYPE, 'a', {})).state.owner, 'engine');
+      await again.close();
+      assert.deepEqual([own.providers.length, own.providers[0]?.closed], [1, 0]);
+    } finally {
+      await server.close();
+    }
+    assert.equal(own.providers[0]?.closed, 1);
+  });
+
   it('refuses to work on a connection that was never configured', async () => {
     const stray = new PluginClient(client.port);
     try {

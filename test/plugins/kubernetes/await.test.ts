@@ -379,4 +379,18 @@ describe('kubernetes plugin: waiting', function () {
     );
     assert.equal(getMap(unwrapMap((await create(T.deployment, waiting)).state), 'status').observedGeneration, 1);
   });
+
+  it('a cancelled wait ends at once and keeps what was made', async () => {
+    const other = await connect(plugin);
+    await other.configure({ kubeconfig: server.kubeconfig });
+    const waiting = initFailure(other.checkAndCreate(T.deployment, 'cancelled', workload('Deployment', 'cancelled')));
+    await eventually(async () => (await podsOf('cancelled')).length === 1, 'the pod');
+    const before = Date.now();
+    await other.cancel();
+    const failure = await waiting;
+    assert.ok(Date.now() - before < 3000);
+    assert.equal(failure.id, 'default/cancelled');
+    assert.match(failure.reasons[0] ?? '', /was cancelled/);
+    await other.close();
+  });
 });

@@ -1,20 +1,17 @@
 /** Every request of the kubernetes plugin, over the wire, against a real API server. */
 
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { PropertyMap, PropertyValue } from '../../../plugins/framework/values.ts';
-import { isMap, isSecret, isUnknown, Secret, UNKNOWN, unwrapMap } from '../../../plugins/framework/values.ts';
+import { isUnknown, Secret, UNKNOWN, unwrapMap } from '../../../plugins/framework/values.ts';
 import { isNotFound } from '../../../plugins/kubernetes/errors.ts';
-import { getList, getString } from '../../../plugins/kubernetes/object.ts';
+import { getList } from '../../../plugins/kubernetes/object.ts';
 import { plugin } from '../../../plugins/kubernetes/plugin.ts';
 import type { PluginClient } from '../client.ts';
-import { connect, PluginError } from '../client.ts';
+import { connect } from '../client.ts';
 import type { ApiServer } from './apiserver.ts';
 import { editByHand, eventually, startApiServer } from './apiserver.ts';
+import { at, configMap, deployment, MAP, openText, rejection } from './support.ts';
 
-const MAP = 'kubernetes:core/v1:ConfigMap';
 const SECRET = 'kubernetes:core/v1:Secret';
 const DEPLOYMENT = 'kubernetes:apps/v1:Deployment';
 const NAMESPACE = 'kubernetes:core/v1:Namespace';
@@ -23,44 +20,6 @@ const GVK = {
   deployment: { group: 'apps', version: 'v1', kind: 'Deployment' },
   namespace: { group: '', version: 'v1', kind: 'Namespace' },
 };
-
-const configMap = (data: PropertyMap, metadata: PropertyMap = {}): PropertyMap => ({
-  apiVersion: 'v1',
-  kind: 'ConfigMap',
-  metadata,
-  data,
-});
-
-/** Not waited for: there is no kubelet. */
-const deployment = (spec: PropertyMap, metadata: PropertyMap = {}): PropertyMap => ({
-  apiVersion: 'apps/v1',
-  kind: 'Deployment',
-  metadata: { annotations: { 'pulumi.com/skipAwait': 'true' }, ...metadata },
-  spec: {
-    replicas: 0,
-    selector: { matchLabels: { app: 'a' } },
-    template: { metadata: { labels: { app: 'a' } }, spec: { containers: [{ name: 'a', image: 'a:1' }] } },
-    ...spec,
-  },
-});
-
-/** Text of everything that is not marked secret. */
-function openText(value: PropertyValue): string {
-  if (isSecret(value) || isUnknown(value)) return '';
-  if (Array.isArray(value)) return value.map(openText).join('\n');
-  return isMap(value) ? Object.values(value).map(openText).join('\n') : String(value);
-}
-
-const at = (value: PropertyMap, ...path: string[]): string => getString(unwrapMap(value), ...path);
-
-async function rejection(promise: Promise<unknown>): Promise<PluginError> {
-  const error: unknown = await promise.then(
-    () => assert.fail('should have failed'),
-    (reason: unknown) => reason,
-  );
-  assert.ok(error instanceof PluginError, String(error));
-  return error;
-}
 
 describe('kubernetes plugin: resources', function () {
   this.timeout(60_000);
@@ -390,81 +349,5 @@ describe('kubernetes plugin: resources', function () {
     const error = await rejection(weak.create(MAP, 'x', inputs));
     assert.match(error.message, /User "nobody" cannot create resource "configmaps"[\s\S]*Grant it/);
     await weak.close();
-  });
-});
-
-describe('kubernetes plugin: without a cluster', () => {
-  const inputs = configMap({ a: '1' }, { name: 'a', namespace: 'default' });
-  const existing = {
-    id: 'default/a',
-    inputs,
-    state: { ...inputs, __inputs: inputs, __initialApiVersion: 'v1', __fieldManager: 'm' },
-  };
-  const kubeconfig = (server: string): string =>
-    JSON.stringify({
-      apiVersion: 'v1',
-      kind: 'Config',
-      'current-context': 'gone',
-      clusters: [{ name: 'c', cluster: { server } }],
-      users: [{ name: 'u', user: { token: 'canary-token' } }],
-      contexts: [{ name: 'gone', context: { cluster: 'c', user: 'u', namespace: 'team' } }],
-    });
-
-  async function withClient(config: PropertyMap, work: (client: PluginClient) => Promise<void>): Promise<void> {
-    const client = await connect(plugin);
-    try {
-      await client.configure(config);
-      await work(client);
-    } finally {
-      await client.close();
-    }
-  }
-
-  it('still previews, and says the address and the error when it must act', () =>
-    withClient({ kubeconfig: kubeconfig('https://127.0.0.1:1') }, async (client) => {
-      const checked = await client.check(MAP, 'a', configMap({ a: '1' }));
-      assert.equal(at(checked.inputs, 'metadata', 'namespace'), 'team');
-      assert.deepEqual((await client.create(MAP, 'a', checked.inputs, { preview: true })).state, checked.inputs);
-      assert.equal((await client.diff(MAP, 'a', existing, inputs)).changes, false);
-      const error = await rejection(client.create(MAP, 'a', checked.inputs));
-      assert.match(error.message, /unreachable: https:\/\/127\.0\.0\.1:1 did not answer: .*ECONNREFUSED/);
-      assert.ok(!error.message.includes('canary-token'));
-      const read = await rejection(client.read(MAP, 'a', existing));
-      assert.match(read.message, /PULUMI_K8S_DELETE_UNREACHABLE=true/);
-      await rejection(client.delete(MAP, 'a', existing));
-    }));
-
-  it('forgets the resources of a cluster that is gone only when told to', () =>
-    withClient({ kubeconfig: kubeconfig('https://127.0.0.1:1'), deleteUnreachable: true }, async (client) => {
-      await client.delete(MAP, 'a', existing);
-      assert.equal((await client.read(MAP, 'a', existing)).id, '');
-    }));
-
-  it('tells that there is no kubeconfig, a missing file and a wrong context apart', async () => {
-    const home = mkdtempSync(join(tmpdir(), 'no-kubeconfig-'));
-    const before = { HOME: process.env.HOME, KUBECONFIG: process.env.KUBECONFIG };
-    process.env.HOME = home;
-    delete process.env.KUBECONFIG;
-    const failure = async (config: PropertyMap): Promise<string> => {
-      let message = '';
-      await withClient(config, async (client) => {
-        message = (await rejection(client.create(MAP, 'a', inputs))).message;
-      });
-      return message;
-    };
-    try {
-      assert.match(await failure({}), /absent: no kubeconfig: .*KUBECONFIG/);
-      assert.match(await failure({ kubeconfig: '/nowhere/config' }), /\/nowhere\/config, which does not exist/);
-      assert.match(
-        await failure({ kubeconfig: kubeconfig('https://127.0.0.1:1'), context: 'other' }),
-        /context "other" is not in the kubeconfig \(it has gone\)/,
-      );
-    } finally {
-      rmSync(home, { recursive: true });
-      for (const [key, value] of Object.entries(before)) {
-        if (value === undefined) delete process.env[key];
-        else process.env[key] = value;
-      }
-    }
   });
 });

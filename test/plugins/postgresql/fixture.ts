@@ -1,8 +1,8 @@
 /** A server and the plugin connected to it, for the tests of one `describe`. */
 
 import { existsSync } from 'node:fs';
-import { plugin } from '../../../plugins/postgresql/plugin.ts';
 import type { PropertyMap } from '../../../plugins/framework/values.ts';
+import { plugin } from '../../../plugins/postgresql/plugin.ts';
 import { POSTGRES_15, type PostgresOptions, startPostgres, type TestPostgres } from '../../support/postgres.ts';
 import { connect, type Existing, type PluginClient } from '../client.ts';
 
@@ -67,7 +67,8 @@ export function useServer(options: PostgresOptions = {}): Fixture {
       const { inputs, failures } = await client.check(token(type), 'test', news, existing.inputs);
       if (failures.length > 0) throw new Error(failures.map(({ reason }) => reason).join('; '));
       const diff = await client.diff(token(type), 'test', existing, inputs);
-      if (diff.replaces && diff.replaces.length > 0) throw new Error(`${type} is replaced for ${diff.replaces.join(', ')}`);
+      if (diff.replaces && diff.replaces.length > 0)
+        throw new Error(`${type} is replaced for ${diff.replaces.join(', ')}`);
       const { state: after } = await client.update(token(type), 'test', existing, inputs);
       return { id: existing.id, state: after, inputs };
     },
@@ -75,9 +76,29 @@ export function useServer(options: PostgresOptions = {}): Fixture {
     remove: (type, existing, client = need(state.client)) => client.delete(token(type), 'test', existing),
     async changes(type, existing, news) {
       const client = need(state.client);
-      const inputs = news === undefined ? existing.inputs : (await client.check(token(type), 'test', news, existing.inputs)).inputs;
+      const inputs =
+        news === undefined ? existing.inputs : (await client.check(token(type), 'test', news, existing.inputs)).inputs;
       return (await client.diff(token(type), 'test', existing, inputs)).diffs ?? [];
     },
   };
   return fixture;
+}
+
+/** An application's database `app` with an owner, two more roles, and some of each kind of object. */
+export function useSample(f: Fixture): (text: string, values?: unknown[], database?: string) => Promise<unknown[][]> {
+  before(async () => {
+    await f.db.query('CREATE ROLE app_owner; CREATE ROLE reader; CREATE ROLE writer');
+    await f.db.query('CREATE DATABASE app OWNER app_owner');
+    await f.db.query(
+      `SET ROLE app_owner; CREATE SCHEMA app; CREATE TABLE app.orders (id int, note text);
+         CREATE TABLE app.items (id int); CREATE SEQUENCE app.numbers; CREATE VIEW app.recent AS SELECT * FROM app.orders;
+         CREATE FUNCTION app.twice(a int) RETURNS int LANGUAGE sql AS 'SELECT 2 * a';
+         CREATE FUNCTION app.twice(a text) RETURNS text LANGUAGE sql AS 'SELECT a || a'`,
+      { database: 'app' },
+    );
+  });
+  return async (text, values = [], database = 'postgres') => {
+    const found = await f.db.query<Record<string, unknown>>(text, { values, database });
+    return found.map((row) => Object.values(row));
+  };
 }

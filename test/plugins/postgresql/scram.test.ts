@@ -9,7 +9,10 @@ describe('postgresql: password verifiers', () => {
     const [, stored, server] = /\$([^$:]+):([^$:]+)$/.exec(verifier) ?? [];
     const first = 'r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0';
     const message = `n=user,r=rOprNGfwEbeRWgbNEkqO,${first},s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096,c=biws,${first}`;
-    const sign = (key: string | undefined) => createHmac('sha256', Buffer.from(key ?? '', 'base64')).update(message).digest();
+    const sign = (key: string | undefined) =>
+      createHmac('sha256', Buffer.from(key ?? '', 'base64'))
+        .update(message)
+        .digest();
     // v= of the server's last message.
     assert.equal(sign(server).toString('base64'), '6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=');
     // p= of the client's last message: the proof gives the client's key, whose hash is the stored one.

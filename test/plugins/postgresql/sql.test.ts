@@ -1,19 +1,35 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import pg from 'pg';
-import { identifier, InputError, literal, routine } from '../../../plugins/postgresql/sql/quote.ts';
-import { expandPrivileges, samePrivileges } from '../../../plugins/postgresql/sql/privileges.ts';
 import { createDatabaseSql } from '../../../plugins/postgresql/sql/database.ts';
 import { grantSql, revokeSql } from '../../../plugins/postgresql/sql/grant.ts';
-import { createSchemaSql } from '../../../plugins/postgresql/sql/schema.ts';
+import { expandPrivileges, samePrivileges } from '../../../plugins/postgresql/sql/privileges.ts';
+import { InputError, identifier, literal, routine } from '../../../plugins/postgresql/sql/quote.ts';
 import { alterRoleSql, createRoleSql } from '../../../plugins/postgresql/sql/role.ts';
+import { createSchemaSql } from '../../../plugins/postgresql/sql/schema.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
 
 /** What breaks careless quoting, beside what fast-check invents. */
-const HOSTILE = ['"', "'", '\\', '";DROP TABLE victim;--', "';DROP TABLE victim;--", '$$', '%s', ' ', 'A b', 'ü', '.', '\n'];
+const HOSTILE = [
+  '"',
+  "'",
+  '\\',
+  '";DROP TABLE victim;--',
+  "';DROP TABLE victim;--",
+  '$$',
+  '%s',
+  ' ',
+  'A b',
+  'ü',
+  '.',
+  '\n',
+];
 
 const name = fc
-  .oneof(fc.string({ minLength: 1, unit: 'binary' }), fc.array(fc.constantFrom(...HOSTILE), { minLength: 1, maxLength: 4 }).map((parts) => parts.join('')))
+  .oneof(
+    fc.string({ minLength: 1, unit: 'binary' }),
+    fc.array(fc.constantFrom(...HOSTILE), { minLength: 1, maxLength: 4 }).map((parts) => parts.join('')),
+  )
   .filter((text) => !text.includes('\0') && text.isWellFormed() && Buffer.byteLength(text) <= 63);
 
 describe('postgresql: statements', () => {
@@ -22,7 +38,13 @@ describe('postgresql: statements', () => {
   before(async function () {
     this.timeout(60_000);
     db = await startPostgres();
-    client = new pg.Client({ host: db.host, port: db.port, user: 'postgres', password: db.password, database: 'postgres' });
+    client = new pg.Client({
+      host: db.host,
+      port: db.port,
+      user: 'postgres',
+      password: db.password,
+      database: 'postgres',
+    });
     await client.connect();
     await client.query('CREATE TABLE victim (a int)');
   });
@@ -72,7 +94,13 @@ describe('postgresql: statements', () => {
   it('roles, schemas and grants with hostile names are made as named, and nothing else is', async () => {
     await fc.assert(
       fc.asyncProperty(name, name, async (role, schema) => {
-        fc.pre(!role.startsWith('pg_') && !schema.startsWith('pg_') && !['public', 'none', 'postgres', 'information_schema'].includes(role) && schema !== 'public' && schema !== 'information_schema');
+        fc.pre(
+          !role.startsWith('pg_') &&
+            !schema.startsWith('pg_') &&
+            !['public', 'none', 'postgres', 'information_schema'].includes(role) &&
+            schema !== 'public' &&
+            schema !== 'information_schema',
+        );
         const grant = { role, database: 'postgres', schema, objectType: 'schema', objects: [], privileges: ['USAGE'] };
         const statements = [
           ...createRoleSql({ name: role, login: true, searchPaths: [schema] }),
@@ -130,7 +158,14 @@ describe('postgresql: statements', () => {
     assert.throws(() => routine('s', 'f(int) TO public; --'), /not a function with its argument types/);
     assert.throws(() => routine('s', 'f(int); DROP TABLE victim; --)'), /not a function/);
     assert.equal(routine('s', 'f(integer, "my type"[])'), '"s"."f"(integer, "my type"[])');
-    const change = { role: 'r', database: 'd', objectType: 'table', schema: 's', objects: ['t'], privileges: ['SELECT; DROP'] };
+    const change = {
+      role: 'r',
+      database: 'd',
+      objectType: 'table',
+      schema: 's',
+      objects: ['t'],
+      privileges: ['SELECT; DROP'],
+    };
     assert.throws(() => grantSql(change), /is not a privilege/);
   });
 
@@ -139,20 +174,32 @@ describe('postgresql: statements', () => {
       createDatabaseSql({ name: 'a"b', owner: 'o' }, 'me'),
       'CREATE DATABASE "a""b" OWNER "o" TEMPLATE "template0" ENCODING \'UTF8\' ALLOW_CONNECTIONS true CONNECTION LIMIT -1 IS_TEMPLATE false',
     );
-    assert.match(createDatabaseSql({ name: 'a', template: 'DEFAULT', lcCollate: 'C' }, 'me'), /OWNER "me" TEMPLATE DEFAULT .*LC_COLLATE 'C'/);
+    assert.match(
+      createDatabaseSql({ name: 'a', template: 'DEFAULT', lcCollate: 'C' }, 'me'),
+      /OWNER "me" TEMPLATE DEFAULT .*LC_COLLATE 'C'/,
+    );
   });
 });
 
 describe('postgresql: privileges', () => {
   it('ALL is what the version has, sorted', () => {
-    assert.deepEqual(expandPrivileges('table', ['ALL'], 16), ['DELETE', 'INSERT', 'REFERENCES', 'SELECT', 'TRIGGER', 'TRUNCATE', 'UPDATE']);
+    assert.deepEqual(expandPrivileges('table', ['ALL'], 16), [
+      'DELETE',
+      'INSERT',
+      'REFERENCES',
+      'SELECT',
+      'TRIGGER',
+      'TRUNCATE',
+      'UPDATE',
+    ]);
     assert.ok(expandPrivileges('table', ['ALL'], 17).includes('MAINTAIN'));
     assert.deepEqual(expandPrivileges('schema', ['USAGE', 'ALL'], 18), ['CREATE', 'USAGE']);
   });
 
   it('order, repetition and ALL make no difference; anything else does', () => {
     assert.ok(samePrivileges('table', ['SELECT', 'INSERT'], ['INSERT', 'SELECT', 'SELECT']));
-    for (const version of [15, 18]) assert.ok(samePrivileges('table', ['ALL'], expandPrivileges('table', ['ALL'], version)));
+    for (const version of [15, 18])
+      assert.ok(samePrivileges('table', ['ALL'], expandPrivileges('table', ['ALL'], version)));
     assert.ok(!samePrivileges('table', ['ALL'], expandPrivileges('table', ['ALL'], 18).slice(1)));
     assert.ok(!samePrivileges('schema', ['USAGE'], ['CREATE', 'USAGE']));
     assert.ok(!samePrivileges('schema', ['ALL'], []));
