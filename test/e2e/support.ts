@@ -87,6 +87,8 @@ export class TestStack {
       Object.entries(raw.config).map(([key, value]) => [key.slice(PREFIX.length), value]),
     ) as StackConfig;
     config.kubernetes.namespace = name;
+    // Destroying a stack deletes its images by digest: the same content in another stack's repository must stay.
+    config.registry.repositoryPrefix = name;
     config.applications.orders.path = relative(root, join(directory, 'orders'));
     config.applications.orders.replicas = 1;
     const stack = new TestStack(name, directory, env, config);
