@@ -115,28 +115,48 @@ async function removeTable(family: string, name: string): Promise<void> {
   await tryRun('nft', ['delete', 'table', family, name]);
 }
 
-/** Rules that the portmap plugin makes carry the name of the network in a comment (`iptables -S`). */
-export function hostPortRules(rules: string): { readonly rules: string[][]; readonly chains: string[] } {
-  const own = rules.split('\n').filter((line) => line.startsWith('-A ') && line.includes(`name: \\"${OWN_NAME}\\"`));
+/** A line of `iptables -S` as arguments: comments are quoted with escapes inside, and are one argument. */
+function ruleArguments(line: string): string[] {
+  return [...line.slice('-A '.length).matchAll(/"((?:[^"\\]|\\.)*)"|(\S+)/g)].map(
+    (match) => match[1]?.replace(/\\(.)/g, '$1') ?? match[2] ?? '',
+  );
+}
+
+export interface OwnRules {
+  /** Arguments after `-D`. */
+  readonly rules: string[][];
+  /** Empty and without a jump to them once the rules are gone, or to be flushed. */
+  readonly chains: string[];
+}
+
+/**
+ * Rules that the portmap plugin made for our pods (they carry the name of the network in a comment), and the chains
+ * that every CNI network of the machine shares, once nobody has a host port any more.
+ *
+ * @param rules what `iptables -t nat -S` prints
+ */
+export function hostPortRules(rules: string): OwnRules {
+  const lines = rules.split('\n').filter((line) => line.startsWith('-A '));
+  const own = lines.filter((line) => line.includes(`name: \\"${OWN_NAME}\\"`));
   const chains = own.flatMap((line) => / -j (CNI-DN-[0-9a-f]+)/.exec(line)?.[1] ?? []);
-  return {
-    // Comments are quoted with escapes inside; iptables wants them as one argument.
-    rules: own.map((line) =>
-      [...line.slice('-A '.length).matchAll(/"((?:[^"\\]|\\.)*)"|(\S+)/g)].map(
-        (match) => match[1]?.replace(/\\(.)/g, '$1') ?? match[2] ?? '',
-      ),
-    ),
-    chains: [...new Set(chains)],
-  };
+  const others = lines.some((line) => line.startsWith('-A CNI-HOSTPORT-DNAT ') && !own.includes(line));
+  const shared = others ? [] : [...rules.matchAll(/^-N (CNI-HOSTPORT-\S+)$/gm)].map((match) => match[1] ?? '');
+  const jumps = lines.filter(
+    (line) => !line.startsWith('-A CNI-') && shared.some((chain) => line.endsWith(` -j ${chain}`)),
+  );
+  return { rules: [...own, ...jumps].map(ruleArguments), chains: [...new Set([...chains, ...shared])] };
 }
 
 async function removeHostPorts(): Promise<void> {
-  const listed = await tryRun('iptables', ['-w', '5', '-t', 'nat', '-S']);
-  if (listed === undefined) return;
-  const { rules, chains } = hostPortRules(listed.stdout);
-  for (const rule of rules) await tryRun('iptables', ['-w', '5', '-t', 'nat', '-D', ...rule]);
-  for (const chain of chains) {
-    await tryRun('iptables', ['-w', '5', '-t', 'nat', '-F', chain]);
-    await tryRun('iptables', ['-w', '5', '-t', 'nat', '-X', chain]);
+  for (const command of ['iptables', 'ip6tables']) {
+    const nat = (args: readonly string[]) => tryRun(command, ['-w', '5', '-t', 'nat', ...args]);
+    const listed = await nat(['-S']);
+    if (listed === undefined) continue;
+    const { rules, chains } = hostPortRules(listed.stdout);
+    for (const rule of rules) await nat(['-D', ...rule]);
+    // All are emptied before one is removed: they jump to each other.
+    for (const option of ['-F', '-X']) {
+      for (const chain of chains) await nat([option, chain]);
+    }
   }
 }

@@ -138,7 +138,7 @@ describe('the whole program, through the engine', function () {
       drift,
       [
         'kubernetes:apps/v1:Deployment orders-deployment: update',
-        'kubernetes:core/v1:ConfigMap orders-settings: create',
+        'kubernetes:core/v1:ConfigMap orders-configmap/orders-settings: create',
         `postgresql:index/role:Role ${await ownerResource()}: update`,
       ].toSorted(),
     );

@@ -139,7 +139,7 @@ export class TestStack {
     return this.must('up', '--yes', '--skip-preview', ...args);
   }
 
-  /** The steps of a preview that are not "same", as `type name: operation`, sorted. */
+  /** What a preview would change, as `type name: operation`, sorted. */
   async changes(...args: string[]): Promise<string[]> {
     const { steps } = JSON.parse(await this.must('preview', '--json', ...args)) as { steps: PreviewStep[] };
     return steps

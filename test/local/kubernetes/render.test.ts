@@ -126,6 +126,24 @@ describe('local/kubernetes: configuration', () => {
     assert.equal(found.rules[0]?.at(-1), 'CNI-DN-aaa111');
   });
 
+  it('removes the chains of host ports that all networks share with the last of them only', () => {
+    const shared = [
+      '-N CNI-HOSTPORT-DNAT',
+      '-N CNI-HOSTPORT-MASQ',
+      '-A PREROUTING -m addrtype --dst-type LOCAL -j CNI-HOSTPORT-DNAT',
+      '-A POSTROUTING -m comment --comment "CNI portfwd requiring masquerade" -j CNI-HOSTPORT-MASQ',
+      '-A CNI-HOSTPORT-MASQ -m mark --mark 0x2000/0x2000 -j MASQUERADE',
+    ];
+    const last = hostPortRules(shared.join('\n'));
+    assert.deepEqual(last.chains, ['CNI-HOSTPORT-DNAT', 'CNI-HOSTPORT-MASQ']);
+    assert.deepEqual(
+      last.rules.map(([chain]) => chain),
+      ['PREROUTING', 'POSTROUTING'],
+    );
+    const other = '-A CNI-HOSTPORT-DNAT -m comment --comment "dnat name: \\"podman\\" id: \\"x\\"" -j CNI-DN-bbb';
+    assert.deepEqual(hostPortRules([...shared, other].join('\n')), { rules: [], chains: [] });
+  });
+
   it('needs no right to set limits of the machine for kube-proxy', () => {
     const config = parse(renderProxy('/kubeconfig'));
     assert.equal(config.mode, 'nftables');

@@ -5,8 +5,12 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as x509 from '@peculiar/x509';
+import pg from 'pg';
 import { UNKNOWN } from '../../../plugins/framework/values.ts';
+import { serverConfig } from '../../../plugins/postgresql/config.ts';
+import { lockKey, Server } from '../../../plugins/postgresql/connection.ts';
 import { plugin } from '../../../plugins/postgresql/plugin.ts';
+import { literal } from '../../../plugins/postgresql/sql/quote.ts';
 import { connect, type PluginClient } from '../client.ts';
 import { token, useServer } from './fixture.ts';
 
@@ -105,6 +109,60 @@ describe('postgresql: connections', function () {
     });
   }
 
+  it('a cancelled operation stops waiting, and leaves nothing half done', async () => {
+    const client = await f.connectAs();
+    const holder = new pg.Client({
+      host: f.db.host,
+      port: f.db.port,
+      user: 'postgres',
+      password: f.db.password,
+      database: 'postgres',
+    });
+    await holder.connect();
+    try {
+      await holder.query('SELECT pg_advisory_lock($1)', [lockKey('role/waiting')]);
+      const started = Date.now();
+      const waiting = assert.rejects(f.create('Role', { name: 'waiting' }, client));
+      const isWaiting = async () =>
+        (await f.db.query("SELECT 1 FROM pg_locks WHERE NOT granted AND locktype = 'advisory'")).length;
+      while ((await isWaiting()) === 0 && Date.now() - started < 10_000);
+      await client.cancel();
+      await waiting;
+      assert.ok(Date.now() - started < 10_000);
+    } finally {
+      await holder.end();
+    }
+    assert.deepEqual(await f.db.query("SELECT 1 FROM pg_roles WHERE rolname = 'waiting'"), []);
+  });
+
+  it('statements are in the debug log, and in errors, without their secrets', async () => {
+    const lines: string[] = [];
+    const nothing = () => undefined;
+    const log = {
+      debug: (line: string) => void lines.push(line),
+      info: nothing,
+      warn: nothing,
+      error: nothing,
+      status: nothing,
+    };
+    const config = serverConfig({ host: f.db.host, port: f.db.port, password: f.db.password, sslmode: 'disable' }, {});
+    const server = new Server(config, log);
+    try {
+      const secret = "ve'ri\\fier";
+      const statement = `ALTER ROLE "no one" WITH PASSWORD ${literal(secret)}`;
+      const run = server.session('postgres', new AbortController().signal, (session) =>
+        session.run(statement, [secret]),
+      );
+      await assert.rejects(
+        run,
+        /^Error: ALTER ROLE "no one" WITH PASSWORD '\[secret\]': role "no one" does not exist\. Create it first/,
+      );
+      assert.deepEqual(lines, [`postgres: ALTER ROLE "no one" WITH PASSWORD '[secret]'`]);
+    } finally {
+      await server.close();
+    }
+  });
+
   it('configuration is judged before anything connects', async () => {
     const { failures: found } = await f.client.checkConfig({
       sslmode: 'prefer',
@@ -148,10 +206,11 @@ describe('postgresql: connections', function () {
 
 describe('postgresql: TLS', function () {
   this.timeout(20_000);
-  const directory = mkdtempSync(join(tmpdir(), 'devops-postgres-tls-'));
+  let directory = '';
   after(() => rmSync(directory, { recursive: true, force: true }));
   const files: { cert: string; key: string } = { cert: '', key: '' };
   before(async () => {
+    directory = mkdtempSync(join(tmpdir(), 'devops-postgres-tls-'));
     Object.assign(files, await certificate('127.0.0.1'));
     writeFileSync(join(directory, 'root.crt'), files.cert);
     writeFileSync(join(directory, 'other.crt'), (await certificate('127.0.0.1')).cert);
