@@ -59,7 +59,7 @@ describe('the whole program, through the engine', function () {
     outputs = await stack.outputs();
     const { url, images } = outputs.applications.orders;
     for (const image of Object.values(images))
-      assert.match(image, /^127\.0\.0\.1:15000\/[a-z/-]+@sha256:[0-9a-f]{64}$/);
+      assert.match(image, /^127\.0\.0\.1:15000\/[a-z0-9/-]+@sha256:[0-9a-f]{64}$/);
     order = await placeOrder(url, 'Ada');
     assert.equal((await readOrder(url, order.id)).customer, 'Ada');
   });

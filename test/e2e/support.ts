@@ -143,7 +143,7 @@ export class TestStack {
   async changes(...args: string[]): Promise<string[]> {
     const { steps } = JSON.parse(await this.must('preview', '--json', ...args)) as { steps: PreviewStep[] };
     return steps
-      .filter(({ op }) => op !== 'same')
+      .filter(({ op }) => op !== 'same' && op !== 'refresh')
       .map(describeStep)
       .toSorted();
   }
