@@ -36,7 +36,7 @@ async function emptyProgram(directory: string, base: NodeJS.ProcessEnv): Promise
   await writeFile(join(directory, 'index.ts'), 'export {};\n');
   await writeFile(
     join(directory, 'Pulumi.yaml'),
-    'name: empty\nruntime: { name: nodejs, options: { typescript: false, nodeargs: "--import tsx" } }\n',
+    'name: empty\nruntime:\n  name: nodejs\n  options:\n    typescript: false\n    nodeargs: --import tsx\n',
   );
   const env = { ...base, PULUMI_BACKEND_URL: `file://${state}`, PULUMI_DEBUG_PROVIDERS: undefined };
   const options = { cwd: directory, env } as const;
