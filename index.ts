@@ -2,11 +2,6 @@ import { readConfiguration } from './stacks/config.ts';
 import { deployEnvironment } from './stacks/environment.ts';
 import { deployImages } from './stacks/images.ts';
 
-// The SDK takes a stack for every resource and promise, and mapping them is most of a preview's time: they are off
-// unless asked for. After the imports, as tsx reads stacks to find the exports of CommonJS modules.
-const withStacks = Boolean(process.env.DEVELOPMENT_OPERATIONS_STACKS);
-if (!withStacks) Object.assign(Error, { stackTraceLimit: 0, prepareStackTrace: undefined });
-
 /** Configuration -> stack -> outputs. */
 async function deploy() {
   const settings = readConfiguration();
@@ -16,7 +11,8 @@ async function deploy() {
 /** An error that is a fault of the program says how to see where it was; one that is meant for the user does not. */
 function explain(error: unknown): never {
   const unexpected = error instanceof Error && !('__pulumiRunError' in error || '__pulumResourceError' in error);
-  if (unexpected && !withStacks) error.message += '\n(set DEVELOPMENT_OPERATIONS_STACKS=1 to see where this happened)';
+  if (unexpected && Error.stackTraceLimit === 0)
+    error.message += '\n(set DEVELOPMENT_OPERATIONS_STACKS=1 to see where this happened)';
   throw error;
 }
 

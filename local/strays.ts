@@ -1,0 +1,146 @@
+import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { processStartTime, runningPid } from './process.ts';
+import { LocalError } from './service.ts';
+
+/** A process of a local environment, as the kernel knows it: run files may be gone. */
+export interface EnvironmentProcess {
+  readonly pid: number;
+  /** The clone that started it; it need not exist any more. */
+  readonly root: string;
+  /** The service that it, or an ancestor, was started as. */
+  readonly service: string;
+  readonly startTime: string;
+}
+
+const LOG = /^(\/.+)\/\.local\/log\/([a-z0-9-]+)\.log(?: \(deleted\))?$/;
+
+/**
+ * Whose environment a process belongs to: `startProcess` sends what it prints to `.local/log/<service>.log`, and the
+ * open file marks the process and its children as long as they live, also after the clone was deleted or moved.
+ */
+export function environmentOf(pid: number): EnvironmentProcess | undefined {
+  try {
+    // A pipe or a socket does not match.
+    const match = LOG.exec(readlinkSync(`/proc/${pid}/fd/1`));
+    const startTime = processStartTime(pid);
+    if (match?.[1] === undefined || match[2] === undefined || startTime === undefined) return undefined;
+    return { pid, root: match[1], service: match[2], startTime };
+  } catch {
+    // Ended, or another user's.
+    return undefined;
+  }
+}
+
+/**
+ * Every process of this user's local environments, of this clone and of others. Empty where there is no /proc.
+ *
+ * @param services names that count: another program may write to a file in such a place, too
+ */
+export function environmentProcesses(services: ReadonlySet<string>): EnvironmentProcess[] {
+  const ignored = new Set([process.pid, ...ancestors(process.pid)]);
+  return processIds()
+    .filter((pid) => !ignored.has(pid))
+    .map(environmentOf)
+    .filter((found) => found !== undefined)
+    .filter(({ pid, service }) => services.has(service) && isOurs(pid));
+}
+
+/** Processes of one clone that none of its run files accounts for: those were lost, or their parent was killed. */
+export function strays(root: string, services: ReadonlySet<string>): EnvironmentProcess[] {
+  const directory = `${root}/.local`;
+  const known = new Set([...services].flatMap((name) => runningPid({ directory }, name) ?? []));
+  return environmentProcesses(services).filter(
+    (found) => found.root === root && ![found.pid, ...ancestors(found.pid)].some((pid) => known.has(pid)),
+  );
+}
+
+/**
+ * Ends processes: each gets the time to write its data, then SIGKILL.
+ *
+ * @param list with the children that end with them
+ * @param graceMs @default 20000
+ * @throws LocalError naming those that do not end
+ */
+export async function endProcesses(list: readonly EnvironmentProcess[], graceMs = 20_000): Promise<void> {
+  const pids = new Set(list.map(({ pid }) => pid));
+  const alive = () => list.filter(({ pid, startTime }) => processStartTime(pid) === startTime);
+  for (const { pid, service } of alive()) {
+    // Children are ended by their parent, in its order. SIGINT is PostgreSQL's fast shutdown.
+    if (!pids.has(parentOf(pid) ?? 0)) signal(pid, service === 'postgres' ? 'SIGINT' : 'SIGTERM');
+  }
+  if (await emptyWithin(alive, graceMs)) return;
+  for (const { pid } of alive()) signal(pid, 'SIGKILL');
+  if (await emptyWithin(alive, 10_000)) return;
+  throw new LocalError(`these do not end: ${describe(alive())}; see what holds them: ps -o pid,stat,wchan,args`);
+}
+
+/** `etcd (pid 12), kubelet (pid 14)`: one entry for each service. */
+export function describe(list: readonly EnvironmentProcess[]): string {
+  const first = new Map<string, number>();
+  for (const { pid, service } of list) if (!first.has(service)) first.set(service, pid);
+  return [...first].map(([service, pid]) => `${service} (pid ${pid})`).join(', ');
+}
+
+async function emptyWithin(list: () => readonly unknown[], timeoutMs: number): Promise<boolean> {
+  const deadline = Date.now() + timeoutMs;
+  while (list().length > 0) {
+    if (Date.now() > deadline) return false;
+    await sleep(50);
+  }
+  return true;
+}
+
+function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+function processIds(): number[] {
+  try {
+    return readdirSync('/proc')
+      .filter((entry) => /^\d+$/.test(entry))
+      .map(Number);
+  } catch {
+    return [];
+  }
+}
+
+function parentOf(pid: number): number | undefined {
+  try {
+    const parent = /^PPid:\s+(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+    return parent === undefined || parent === '0' ? undefined : Number(parent);
+  } catch {
+    return undefined;
+  }
+}
+
+function ancestors(pid: number): number[] {
+  const found: number[] = [];
+  for (let next = parentOf(pid); next !== undefined && !found.includes(next); next = parentOf(next)) found.push(next);
+  return found;
+}
+
+/** Another user has an environment of their own. PostgreSQL's user is not root's, but its processes are. */
+function isOurs(pid: number): boolean {
+  const uid = process.getuid?.();
+  if (uid === undefined) return false;
+  for (const candidate of [pid, ...ancestors(pid)]) {
+    try {
+      const owner = statSync(`/proc/${candidate}`).uid;
+      if (owner === uid) return true;
+      if (candidate === pid && uid === 0 && environmentOf(pid)?.service === 'postgres' && isSystemUser(owner)) return true;
+    } catch {
+      // Ended meanwhile.
+    }
+  }
+  return false;
+}
+
+/** `useradd --system` takes numbers below 1000 (login.defs, SYS_UID_MAX). */
+function isSystemUser(uid: number): boolean {
+  return uid < 1000;
+}
