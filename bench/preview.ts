@@ -8,6 +8,8 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import Table from 'cli-table3';
 import { execa } from 'execa';
+import { createContext } from '../local/context.ts';
+import { writeLocalConfiguration } from '../local/stackConfiguration.ts';
 import { pulumiEnvironment } from '../scripts/environment.ts';
 import { exportStack, type StateResource } from '../scripts/stack.ts';
 
@@ -28,22 +30,30 @@ async function timed(run: Run): Promise<number> {
   return (performance.now() - started) / 1000;
 }
 
-/** A project whose program is empty, in a state backend of its own. */
-async function emptyProgram(directory: string, base: NodeJS.ProcessEnv): Promise<Run> {
-  const state = join(directory, 'state');
+/** A project of one empty file, in a state backend of its own: TypeScript through tsx, or plain JavaScript. */
+async function emptyProgram(directory: string, language: 'ts' | 'js', base: NodeJS.ProcessEnv): Promise<Run> {
+  const project = join(directory, language);
+  const state = join(project, 'state');
   await mkdir(state, { recursive: true });
-  await writeFile(join(directory, 'package.json'), '{ "name": "empty", "type": "module", "main": "index.ts" }\n');
-  await writeFile(join(directory, 'index.ts'), 'export {};\n');
+  const main = `index.${language}`;
+  const nodeargs = language === 'ts' ? '\n    nodeargs: --import tsx' : '';
+  await writeFile(join(project, 'package.json'), JSON.stringify({ name: 'empty', type: 'module', main }));
+  await writeFile(join(project, main), 'export {};\n');
   await writeFile(
-    join(directory, 'Pulumi.yaml'),
-    'name: empty\nruntime:\n  name: nodejs\n  options:\n    typescript: false\n    nodeargs: --import tsx\n',
+    join(project, 'Pulumi.yaml'),
+    `name: empty\nruntime:\n  name: nodejs\n  options:\n    typescript: false${nodeargs}\n`,
   );
-  const env = { ...base, PULUMI_BACKEND_URL: `file://${state}`, PULUMI_DEBUG_PROVIDERS: undefined };
-  const options = { cwd: directory, env } as const;
+  const env = {
+    ...base,
+    PULUMI_BACKEND_URL: `file://${state}`,
+    PULUMI_DEBUG_PROVIDERS: undefined,
+    PULUMI_STACK: undefined,
+  };
+  const options = { cwd: project, env } as const;
   await execa('pulumi', ['stack', 'init', 'empty'], options);
   await execa('pulumi', ['up', '--stack', 'empty', '--yes', '--skip-preview'], options);
   return async () => {
-    await execa('pulumi', ['preview', '--stack', 'empty'], options);
+    await execa('pulumi', ['preview', '--stack', 'empty', '--expect-no-changes'], options);
   };
 }
 
@@ -100,15 +110,19 @@ async function main(): Promise<void> {
   await mkdir(join(root, '.local'), { recursive: true });
   const directory = await mkdtemp(join(root, '.local', 'bench-'));
   try {
-    const preview: Run = async () => {
-      const args = ['--import', 'tsx', 'scripts/pulumi.ts', 'preview', '--stack', 'local', '--expect-no-changes'];
-      await execa(process.execPath, args, { cwd: root });
-    };
+    const preview = ['preview', '--stack', 'local', '--expect-no-changes'];
+    const direct = [...preview, '--config-file', writeLocalConfiguration(createContext(root))];
     const kubectl = kubectlDiff(resources, { ...env, KUBECONFIG: env.DEVOPS_KUBECONFIG });
     const psql = psqlLookUps(resources, env, { host: '127.0.0.1', port: 15432 });
     const runs: Readonly<Record<string, Run>> = {
-      'pulumi preview, an empty program': await emptyProgram(directory, env),
-      'pulumi preview, the local stack (no change)': preview,
+      'pulumi preview, an empty TypeScript program': await emptyProgram(directory, 'ts', env),
+      'pulumi preview, an empty JavaScript program': await emptyProgram(directory, 'js', env),
+      'pulumi preview, the local stack (no change)': async () => {
+        await execa('pulumi', direct, { cwd: root, env });
+      },
+      'the same through npm run pulumi': async () => {
+        await execa('npm', ['run', 'pulumi', '--', ...preview], { cwd: root });
+      },
       'kubectl diff + psql, the same objects': async () => {
         await kubectl();
         await psql();
@@ -120,7 +134,7 @@ async function main(): Promise<void> {
       for (const [name, run] of Object.entries(runs)) times.get(name)?.push(await timed(run));
     }
     const base = median([...times.values()][0] ?? []);
-    const table = new Table({ head: ['', 'median s', 'min', 'max', 'ratio to empty'], style: { head: [] } });
+    const table = new Table({ head: ['', 'median s', 'min', 'max', 'ratio to the first'], style: { head: [] } });
     for (const [name, values] of times) {
       const middle = median(values);
       const cells = [middle, Math.min(...values), Math.max(...values)].map((value) => value.toFixed(2));

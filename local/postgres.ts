@@ -3,17 +3,10 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { isNodeOwner, NODE_ADDRESS, POD_CIDR, POSTGRES_ADMIN, POSTGRES_PORT } from './facts.ts';
 import { issue } from './pki.ts';
+import { assertPortFree } from './ports.ts';
 import { ensureBinaries } from './postgres/binaries.ts';
 import { asPostgres, ensureUser, type PostgresUser, removeUser } from './postgres/user.ts';
-import {
-  assertPortFree,
-  isRunning,
-  logFilePath,
-  processStartTime,
-  startProcess,
-  stopProcess,
-  waitFor,
-} from './process.ts';
+import { isRunning, logFilePath, processStartTime, startProcess, stopProcess, waitFor } from './process.ts';
 import { run } from './run.ts';
 import { secret } from './secrets.ts';
 import type { Context, Health, Service } from './service.ts';

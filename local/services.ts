@@ -1,17 +1,25 @@
 import { baseImages } from './baseImages.ts';
 import { docker } from './docker.ts';
 import { isNodeOwner } from './facts.ts';
-import { kubernetesServices } from './kubernetes/services.ts';
+import { kubernetesServices, nodeServices } from './kubernetes/services.ts';
 import { network } from './network.ts';
 import { pluginHost } from './pluginHost.ts';
 import { postgres } from './postgres.ts';
 import { registry } from './registry.ts';
 import { type Context, LocalError, type Service } from './service.ts';
 
-/** Every part of the environment, in an order in which they can start. */
+/**
+ * Every part of the environment, in an order in which they can start. The cluster is a node of our own, or the one
+ * service `cluster` where another was chosen or is the only way.
+ */
 export function services(): Service[] {
-  const node = isNodeOwner() ? [network, ...kubernetesServices()] : [];
-  return inOrder([...node, postgres, registry, docker, baseImages, pluginHost]);
+  const interfaces = isNodeOwner() ? [network] : [];
+  return inOrder([...interfaces, ...kubernetesServices(), postgres, registry, docker, baseImages, pluginHost]);
+}
+
+/** Names of all services that may run as processes here, whatever cluster is chosen. */
+export function serviceNames(): ReadonlySet<string> {
+  return new Set([...services(), ...nodeServices].map(({ name }) => name));
 }
 
 /**

@@ -43,7 +43,7 @@ export function environmentProcesses(services: ReadonlySet<string>): Environment
     .filter((pid) => !ignored.has(pid))
     .map(environmentOf)
     .filter((found) => found !== undefined)
-    .filter(({ pid, service }) => services.has(service) && isOurs(pid));
+    .filter((found) => services.has(found.service) && isOurs(found));
 }
 
 /** Processes of one clone that none of its run files accounts for: those were lost, or their parent was killed. */
@@ -124,23 +124,14 @@ function ancestors(pid: number): number[] {
   return found;
 }
 
-/** Another user has an environment of their own. PostgreSQL's user is not root's, but its processes are. */
-function isOurs(pid: number): boolean {
-  const uid = process.getuid?.();
-  if (uid === undefined) return false;
-  for (const candidate of [pid, ...ancestors(pid)]) {
-    try {
-      const owner = statSync(`/proc/${candidate}`).uid;
-      if (owner === uid) return true;
-      if (candidate === pid && uid === 0 && environmentOf(pid)?.service === 'postgres' && isSystemUser(owner)) return true;
-    } catch {
-      // Ended meanwhile.
-    }
+/** Another user has an environment of their own. */
+function isOurs({ pid, service }: EnvironmentProcess): boolean {
+  try {
+    const { uid } = statSync(`/proc/${pid}`);
+    // As root PostgreSQL runs as a system user of its own; `useradd --system` takes numbers below 1000 (login.defs).
+    return uid === process.getuid?.() || (process.getuid?.() === 0 && service === 'postgres' && uid < 1000);
+  } catch {
+    // Ended meanwhile.
+    return false;
   }
-  return false;
-}
-
-/** `useradd --system` takes numbers below 1000 (login.defs, SYS_UID_MAX). */
-function isSystemUser(uid: number): boolean {
-  return uid < 1000;
 }

@@ -1,50 +1,50 @@
-import { existsSync, readFileSync, rmSync } from 'node:fs';
-import { basename, join, sep } from 'node:path';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isNodeOwner, runtimeDirectory } from '../facts.ts';
-import { liveServices, readOwner, releaseOwnership, withLock } from '../owner.ts';
-import { run } from '../run.ts';
+import { cleanLeftovers } from '../kubernetes/leftovers.ts';
+import { unmountBelow } from '../mounts.ts';
+import { OWNER_FILE, releaseOwnership, withLock } from '../owner.ts';
 import { type Context, LocalError } from '../service.ts';
-import { services, stopAll } from '../services.ts';
+import { serviceNames, services } from '../services.ts';
+import { endProcesses, strays } from '../strays.ts';
+import { stopEnvironment } from './down.ts';
 
 /** Stops everything and removes `.local`, the interfaces, mounts and rules that belong to it. Keeps the toolchain. */
 export async function clean(ctx: Context): Promise<void> {
   await withLock(ctx, 'clean', async () => {
-    await stopAll(ctx, services());
-    const owner = readOwner();
-    // Another clone's environment uses the same interfaces: only this clone's files are removed then.
-    const foreign = owner !== undefined && owner.path !== ctx.root && liveServices(owner.path).length > 0;
-    if (!foreign) await removeOutside(ctx);
+    // While another clone's environment is alive only this clone's files are removed.
+    if (await stopEnvironment(ctx)) {
+      await removeOutside(ctx);
+      releaseOwnership(ctx.root);
+      await removeDirectory(runtimeDirectory());
+    }
     await unmountBelow(ctx.directory);
   });
   await removeDirectory(ctx.directory);
-  releaseOwnership(ctx.root);
 }
 
-/** What lives outside `.local`. */
-export async function removeOutside(ctx: Context): Promise<void> {
-  for (const service of services().reverse()) await service.clean?.(ctx);
+/** Ends and removes what another clone's environment left on this machine. None of its services runs any more. */
+export async function removeFormer(ctx: Context, path: string): Promise<void> {
+  // Processes whose run files are gone: that clone was deleted under them, or moved to where this one is.
+  await endProcesses([...strays(path, serviceNames()), ...strays(ctx.root, serviceNames())]);
+  if (isNodeOwner()) await cleanLeftovers(path);
+  await unmountBelow(join(path, '.local'));
+  await removeOutside(ctx);
+}
+
+/** What lives outside `.local`, but for the folder with the file that says whose environment is on this machine. */
+async function removeOutside(ctx: Context): Promise<void> {
+  const list = services().reverse();
+  for (const service of list) await service.clean?.(ctx);
+  // The user's own cluster was chosen after a node had been made.
+  if (isNodeOwner() && !list.some(({ name }) => name === 'containerd')) await cleanLeftovers(ctx.root);
   const runtime = runtimeDirectory();
   await unmountBelow(runtime);
-  await removeDirectory(runtime);
-}
-
-/** Mount points below a folder, the deepest first (proc(5), mountinfo: field 5, octal escapes). */
-export function mountsBelow(directory: string, mountinfo: string): string[] {
-  return mountinfo
-    .split('\n')
-    .map((line) => line.split(' ')[4] ?? '')
-    .map((path) => path.replace(/\\([0-7]{3})/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 8))))
-    .filter((path) => path === directory || path.startsWith(`${directory}${sep}`))
-    .sort((a, b) => b.length - a.length);
-}
-
-async function unmountBelow(directory: string): Promise<void> {
-  if (!isNodeOwner()) return;
-  const mounts = () => mountsBelow(directory, readFileSync('/proc/self/mountinfo', 'utf8'));
-  for (const path of mounts()) await run('umount', ['--lazy', path]);
-  const left = mounts();
-  if (left.length > 0) throw new LocalError(`still mounted: ${left.join(', ')}`);
+  if (!existsSync(runtime)) return;
+  for (const entry of readdirSync(runtime)) {
+    if (entry !== OWNER_FILE) rmSync(join(runtime, entry), { recursive: true, force: true });
+  }
 }
 
 /** Only folders that this project makes: a wrong path here would remove somebody's files. */

@@ -1,9 +1,12 @@
 import { mkdirSync } from 'node:fs';
-import { takeOwnership, withLock } from '../owner.ts';
+import { chooseCluster } from '../kubernetes/choose.ts';
+import { kubernetesServices } from '../kubernetes/services.ts';
+import { confirmOwnership, liveServices, takeOwnership, withLock } from '../owner.ts';
 import { ensureRequirements } from '../requirements.ts';
 import type { Context } from '../service.ts';
-import { services, startAll } from '../services.ts';
-import { removeOutside } from './clean.ts';
+import { serviceNames, services, startAll, stopAll } from '../services.ts';
+import { describe, endProcesses, strays } from '../strays.ts';
+import { removeFormer } from './clean.ts';
 import { collectStatus, statusTable } from './status.ts';
 
 export interface UpOptions {
@@ -14,14 +17,17 @@ export interface UpOptions {
 /** Brings the environment up, heals what was killed, and deploys the `local` stack. */
 export async function up(ctx: Context, options: UpOptions): Promise<void> {
   await withLock(ctx, 'up', async () => {
-    const former = takeOwnership(ctx.root);
+    const former = await takeOwnership(ctx.root);
     if (former !== undefined) {
-      ctx.progress.note(`removing what the environment of ${former.path} left behind`);
-      await removeOutside(ctx);
-      takeOwnership(ctx.root);
+      await ctx.progress.step(`removing what the environment of ${former} left behind`, () =>
+        removeFormer(ctx, former),
+      );
+      confirmOwnership(ctx.root);
     }
+    await endStrays(ctx);
     mkdirSync(ctx.directory, { recursive: true });
     await ensureRequirements(ctx.progress);
+    await choose(ctx);
     await startAll(ctx, services());
     if (!options.servicesOnly) {
       const { deploy } = await import('../deploy.ts');
@@ -29,4 +35,23 @@ export async function up(ctx: Context, options: UpOptions): Promise<void> {
     }
   });
   process.stdout.write(`${statusTable(await collectStatus(ctx))}\n`);
+}
+
+/** After `.local` was removed under a running environment its processes hold the ports, and no run file names them. */
+async function endStrays(ctx: Context): Promise<void> {
+  const list = strays(ctx.root, serviceNames());
+  if (list.length === 0) return;
+  await ctx.progress.step(`ending what nothing accounts for: ${describe(list)}`, () => endProcesses(list));
+}
+
+/** The node of before is stopped when the user's own cluster takes its place. */
+async function choose(ctx: Context): Promise<void> {
+  const before = kubernetesServices();
+  await chooseCluster(ctx);
+  const after = new Set(services().map(({ name }) => name));
+  const live = new Set(liveServices(ctx.root));
+  const replaced = before.filter(({ name }) => !after.has(name));
+  if (!replaced.some(({ name }) => live.has(name))) return;
+  const kept = services().filter(({ name }) => replaced.some(({ dependsOn }) => dependsOn.includes(name)));
+  await stopAll(ctx, [...replaced, ...kept.map((service) => ({ ...service, stop: async () => undefined }))]);
 }

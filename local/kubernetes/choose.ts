@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { homedir } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { z } from 'zod';
 import { isNodeOwner } from '../facts.ts';
@@ -55,6 +56,9 @@ export function isLocalContext(name: string, view: string): boolean {
 
 /** The user's current context, when it is a cluster on this machine. */
 export async function currentLocalContext(ctx: Context): Promise<string | undefined> {
+  const files = process.env.KUBECONFIG?.split(delimiter) ?? [join(homedir(), '.kube', 'config')];
+  // Without one there is no need to get kubectl first.
+  if (!files.some((file) => existsSync(file))) return undefined;
   const kubectl = await ctx.tool('kubectl');
   const name = (await tryRun(kubectl, ['config', 'current-context']))?.stdout.trim();
   if (!name) return undefined;
@@ -92,6 +96,9 @@ export async function chooseCluster(ctx: Context, options: ChooseOptions = {}): 
       throw new LocalError('DEVOPS_CLUSTER=own needs Linux and root: a node makes interfaces and containers');
     return remember(ctx, { cluster: 'own' });
   }
+  const ask = 'ask' in options ? options.ask : terminal();
+  // Nobody can be asked. Not remembered: at a terminal the question comes.
+  if (wish === undefined && canOwn && ask === undefined) return { cluster: 'own' };
   const context = await (options.current ?? currentLocalContext)(ctx);
   if (context === undefined) {
     if (wish === undefined && canOwn) return remember(ctx, { cluster: 'own' });
@@ -101,7 +108,7 @@ export async function chooseCluster(ctx: Context, options: ChooseOptions = {}): 
         (canOwn ? ', or run it without DEVOPS_CLUSTER' : ', or on Linux run it as root for a node of its own'),
     );
   }
-  if (wish === 'current' || (await agrees(context, options.ask ?? terminal()))) {
+  if (wish === 'current' || (await agrees(context, ask))) {
     return remember(ctx, { cluster: 'current', context });
   }
   if (canOwn) return remember(ctx, { cluster: 'own' });

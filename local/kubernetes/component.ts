@@ -1,4 +1,5 @@
-import { assertPortFree, isRunning, logFilePath, startProcess, stopProcess, waitFor } from '../process.ts';
+import { assertPortFree } from '../ports.ts';
+import { isRunning, logFilePath, startProcess, stopProcess, waitFor } from '../process.ts';
 import type { Context, Health, Service } from '../service.ts';
 
 /** What is run, after its files were written. */

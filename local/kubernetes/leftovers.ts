@@ -1,5 +1,6 @@
 import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { unmountBelow } from '../mounts.ts';
 import { waitFor } from '../process.ts';
 import { podProcesses, removeCgroups } from './cgroups.ts';
 import {
@@ -13,7 +14,6 @@ import {
   podLogDirectory,
   runcRoot,
 } from './facts.ts';
-import { unmountBelow } from './mounts.ts';
 import { removePodNetwork } from './podNetwork.ts';
 
 /** Whether a command line (NUL between arguments, proc(5)) is that of a shim of our containerd. */

@@ -12,6 +12,19 @@ import { kubelet } from './kubelet.ts';
 import { kubeProxy } from './kubeProxy.ts';
 import { loadBalancer } from './loadBalancer.ts';
 
+/** One node of real components. */
+export const nodeServices: readonly Service[] = [
+  etcd,
+  apiServer,
+  controllerManager,
+  scheduler,
+  containerd,
+  kubelet,
+  kubeProxy,
+  clusterDns,
+  loadBalancer,
+];
+
 /**
  * The cluster's services: one node of real components (they need the service `network`), or the user's own cluster
  * where that was chosen (`chooseCluster`) or is the only way.
@@ -22,5 +35,5 @@ export function kubernetesServices(
   ctx: Pick<Context, 'directory'> = { directory: join(repositoryRoot(), '.local') },
 ): Service[] {
   if (!isNodeOwner() || readChoice(ctx)?.cluster === 'current') return [currentCluster];
-  return [etcd, apiServer, controllerManager, scheduler, containerd, kubelet, kubeProxy, clusterDns, loadBalancer];
+  return [...nodeServices];
 }

@@ -151,7 +151,7 @@ describe('secrets', function () {
 
   it('are not in the history or the layers of an image', async () => {
     const { applications } = await stack.outputs();
-    const env = { ...stack.env, DOCKER_CONFIG: join(stack.directory, 'docker') };
+    const env: NodeJS.ProcessEnv = { ...stack.env, DOCKER_CONFIG: join(stack.directory, 'docker') };
     const login = ['login', '127.0.0.1:15000', '--username', env.DEVOPS_REGISTRY_USERNAME ?? '', '--password-stdin'];
     await execa('docker', login, { env, input: env.DEVOPS_REGISTRY_PASSWORD ?? '' });
     for (const image of Object.values(applications.orders.images)) {

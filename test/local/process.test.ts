@@ -3,11 +3,10 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { assertPortFree, portOwner } from '../../local/ports.ts';
 import {
-  assertPortFree,
   isRunning,
   logFilePath,
-  portOwner,
   runFilePath,
   runningPid,
   startProcess,

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { chooseSource } from '../../local/baseImages/aptSources.ts';
-import { mountsBelow } from '../../local/commands/clean.ts';
 import { rulesOf } from '../../local/docker/firewall.ts';
 import { missing } from '../../local/requirements.ts';
 import type { Service } from '../../local/service.ts';
@@ -28,12 +27,6 @@ describe('local, pure parts', () => {
     const names = services().map(({ name }) => name);
     assert.equal(new Set(names).size, names.length);
     assert.ok(names.includes('postgres') && names.includes('registry'));
-  });
-
-  it('finds mount points below a folder, the deepest first, and none beside it', () => {
-    const line = (path: string) => `1 2 0:3 / ${path} rw - tmpfs tmpfs rw`;
-    const text = ['/a/.local', '/a/.local/x\\040y/z', '/a/.localised', '/'].map(line).join('\n');
-    assert.deepEqual(mountsBelow('/a/.local', text), ['/a/.local/x y/z', '/a/.local']);
   });
 
   it('deletes the rules of its own bridge only', () => {

@@ -15,7 +15,7 @@ import {
 import { decodeList, encodeId } from '../../../local/kubernetes/cri.ts';
 import { writeConfiguration } from '../../../local/kubernetes/files.ts';
 import { isOwnShim } from '../../../local/kubernetes/leftovers.ts';
-import { mountPoints } from '../../../local/kubernetes/mounts.ts';
+import { mountPoints } from '../../../local/mounts.ts';
 
 describe('local/kubernetes: node', () => {
   let ctx: { directory: string };

@@ -1,7 +1,8 @@
 import { readFileSync, realpathSync } from 'node:fs';
 import { sep } from 'node:path';
-import { tryRun } from '../run.ts';
-import { LocalError } from '../service.ts';
+import { isNodeOwner } from './facts.ts';
+import { tryRun } from './run.ts';
+import { LocalError } from './service.ts';
 
 /** Mount points at and below a folder, the last mounted first (proc(5), mountinfo: field 5, octal escapes). */
 export function mountPoints(mountinfo: string, directory: string): string[] {
@@ -14,11 +15,12 @@ export function mountPoints(mountinfo: string, directory: string): string[] {
 }
 
 /**
- * Unmounts everything at and below a folder, also what was mounted twice.
+ * Unmounts everything at and below a folder, also what was mounted twice. Only root mounts anything.
  *
  * @throws LocalError naming what is still mounted
  */
 export async function unmountBelow(directory: string): Promise<void> {
+  if (!isNodeOwner()) return;
   const real = realPath(directory);
   const mounted = () => mountPoints(readFileSync('/proc/self/mountinfo', 'utf8'), real);
   // Shared mounts go together: the second of a pair is gone when its turn comes, which is no failure.
