@@ -8,8 +8,8 @@ import { ensureBinaries } from './postgres/binaries.ts';
 import { asPostgres, ensureUser, type PostgresUser, removeUser } from './postgres/user.ts';
 import { isRunning, logFilePath, processStartTime, startProcess, stopProcess, waitFor } from './process.ts';
 import { run } from './run.ts';
-import { secret } from './secrets.ts';
-import type { Context, Health, Service } from './service.ts';
+import { secret, secretPath } from './secrets.ts';
+import { type Context, type Health, LocalError, type Service } from './service.ts';
 
 const NAME = 'postgres';
 
@@ -22,9 +22,17 @@ function dataDirectory(ctx: Context): string {
   return join(ctx.directory, 'data', NAME);
 }
 
-async function health(ctx: Context): Promise<Health> {
+/** SQLSTATE invalid_password (PostgreSQL documentation, appendix A). */
+const INVALID_PASSWORD = '28P01';
+
+interface Answer extends Health {
+  /** The server runs, but with another password than the one in `.local/secrets`. */
+  readonly refused: boolean;
+}
+
+async function ask(ctx: Context): Promise<Answer> {
   const caFile = join(ctx.directory, 'tls', 'ca.crt');
-  if (!existsSync(caFile)) return { healthy: false, detail: 'was never started' };
+  if (!existsSync(caFile)) return { healthy: false, refused: false, detail: 'was never started' };
   const client = new pg.Client({
     host: '127.0.0.1',
     port: POSTGRES_PORT,
@@ -43,11 +51,22 @@ async function health(ctx: Context): Promise<Health> {
       "select current_setting('server_version') as server, (select version from pg_stat_ssl where pid = pg_backend_pid()) as tls",
     );
     const row = result.rows[0];
-    return { healthy: true, detail: `PostgreSQL ${row?.server}, ${row?.tls ?? 'no TLS'}` };
+    return { healthy: true, refused: false, detail: `PostgreSQL ${row?.server}, ${row?.tls ?? 'no TLS'}` };
   } catch (error) {
-    return { healthy: false, detail: error instanceof Error ? error.message : 'does not answer' };
+    const refused = (error as { code?: unknown }).code === INVALID_PASSWORD;
+    return { healthy: false, refused, detail: error instanceof Error ? error.message : 'does not answer' };
   } finally {
     await client.end().catch(() => undefined);
+  }
+}
+
+async function health(ctx: Context): Promise<Health> {
+  try {
+    const { healthy, detail } = await ask(ctx);
+    return { healthy, detail };
+  } catch (error) {
+    // The password was lost.
+    return { healthy: false, detail: error instanceof Error ? error.message : 'unknown' };
   }
 }
 
@@ -168,6 +187,8 @@ function removeStalePidFile(ctx: Context): void {
 }
 
 async function start(ctx: Context): Promise<void> {
+  // Before anything else: lost while the server runs it is lost as well.
+  secret(ctx, 'postgres-password');
   if (isRunning(ctx, NAME) && (await health(ctx)).healthy) return;
   await stopProcess(ctx, NAME, 30_000, 'SIGINT');
   assertPortFree(POSTGRES_PORT, NAME);
@@ -187,12 +208,22 @@ async function start(ctx: Context): Promise<void> {
   });
   removeStalePidFile(ctx);
   await startProcess(ctx, { name: NAME, ...command, cwd: '/' });
-  await waitFor(() => health(ctx), {
-    timeoutMs: 60_000,
-    what: NAME,
-    logFile: logFilePath(ctx, NAME),
-    alive: () => isRunning(ctx, NAME),
-  });
+  let refused = false;
+  await waitFor(
+    async () => {
+      const answer = await ask(ctx);
+      refused = answer.refused;
+      // Waiting longer would change nothing.
+      return refused ? true : answer;
+    },
+    { timeoutMs: 60_000, what: NAME, logFile: logFilePath(ctx, NAME), alive: () => isRunning(ctx, NAME) },
+  );
+  if (refused) {
+    throw new LocalError(
+      `PostgreSQL does not accept the password in ${secretPath(ctx, 'postgres-password')}: the databases were made with ` +
+        'another; put that back, or remove the environment with its data and start afresh: npm run clean && npm run up',
+    );
+  }
 }
 
 /** PostgreSQL with TLS and SCRAM, on loopback and on the node's address. */

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { execa } from 'execa';
 import { isNodeOwner } from './facts.ts';
+import { processStartTime } from './process.ts';
 import { LocalError, type Progress } from './service.ts';
 import { which } from './toolchain/machine.ts';
 
@@ -22,6 +23,9 @@ const NODE: readonly Requirement[] = [
   { package: 'ca-certificates', anyOf: ['/etc/ssl/certs/ca-certificates.crt'], why: 'TLS' },
   { package: 'iproute2', anyOf: ['ip'], why: 'network interfaces' },
   { package: 'util-linux', anyOf: ['setpriv'], why: 'running services without privileges' },
+  { package: 'util-linux', anyOf: ['unshare'], why: 'running services without privileges' },
+  { package: 'mount', anyOf: ['mount'], why: 'volumes of pods' },
+  { package: 'openssl', anyOf: ['openssl'], why: 'certificates in tests' },
   { package: 'passwd', anyOf: ['useradd'], why: 'the user that PostgreSQL runs as' },
   { package: 'containerd', anyOf: ['containerd'], why: 'containers' },
   { package: 'runc', anyOf: ['runc'], why: 'containers' },
@@ -68,6 +72,7 @@ export function program(name: string): string {
  * and the one command that installs it. No service is started by the installation.
  */
 export async function ensureRequirements(progress: Progress): Promise<void> {
+  if (isNodeOwner()) allowServiceStarts();
   const lacking = missing(requirements());
   if (lacking.length === 0) return;
   const packages = [...new Set(lacking.map((item) => item.package))].sort();
@@ -100,8 +105,20 @@ export async function ensureRequirements(progress: Progress): Promise<void> {
   }
 }
 
+/**
+ * Waits for another apt; nothing on the machine is removed for a package (docker.io conflicts with Docker's own
+ * containerd.io); files that the administrator changed are kept without a question.
+ */
+const APT_OPTIONS = [
+  '-q',
+  '--no-remove',
+  ...['DPkg::Lock::Timeout=300', 'Dpkg::Options::=--force-confdef', 'Dpkg::Options::=--force-confold'].flatMap(
+    (option) => ['-o', option],
+  ),
+];
+
 async function apt(args: readonly string[], report: (detail: string) => void): Promise<void> {
-  const child = execa('apt-get', ['-o', 'DPkg::Lock::Timeout=300', '-q', ...args], {
+  const child = execa('apt-get', [...APT_OPTIONS, ...args], {
     env: { DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C' },
     stdin: 'ignore',
     reject: false,
@@ -119,12 +136,23 @@ async function apt(args: readonly string[], report: (detail: string) => void): P
 }
 
 const POLICY = '/usr/sbin/policy-rc.d';
-const POLICY_TEXT = '#!/bin/sh\n# made by development-operations for the time of one installation\nexit 101\n';
+const POLICY_MARK = '# made by development-operations for the time of one installation, pid ';
 
-/** invoke-rc.d(8) asks this file; 101 means "forbidden". One that is there already is the administrator's. */
+/** The process that made the file; undefined when it is not there, or the administrator's. */
+function policyMaker(): number | undefined {
+  const mark = existsSync(POLICY) ? readFileSync(POLICY, 'utf8').split(POLICY_MARK)[1] : undefined;
+  return mark === undefined ? undefined : Number.parseInt(mark, 10);
+}
+
+/** invoke-rc.d(8) asks this file; 101 means "forbidden". */
 function forbidServiceStarts(): () => void {
-  const ours = existsSync(POLICY) && readFileSync(POLICY, 'utf8') === POLICY_TEXT;
-  if (existsSync(POLICY) && !ours) return () => undefined;
-  writeFileSync(POLICY, POLICY_TEXT, { mode: 0o755 });
+  if (existsSync(POLICY)) return () => undefined;
+  writeFileSync(POLICY, `#!/bin/sh\n${POLICY_MARK}${process.pid}\nexit 101\n`, { mode: 0o755 });
   return () => rmSync(POLICY, { force: true });
+}
+
+/** An installation that was interrupted must not keep the services of this machine from starting for ever. */
+function allowServiceStarts(): void {
+  const maker = policyMaker();
+  if (maker !== undefined && processStartTime(maker) === undefined) rmSync(POLICY, { force: true });
 }

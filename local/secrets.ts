@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Context } from './service.ts';
+import { type Context, LocalError } from './service.ts';
 
 type SecretContext = Pick<Context, 'directory'>;
 
@@ -11,10 +11,27 @@ export function secretPath(ctx: SecretContext, name: SecretName): string {
   return join(ctx.directory, 'secrets', name);
 }
 
-/** A generated secret of 192 bits in `.local/secrets` (folder 0700, file 0600); made at the first call. */
+/** What can only be opened with a secret: making another one would hide that it was lost. */
+const OPENS: Partial<Record<SecretName, { readonly file: string; readonly what: string }>> = {
+  'postgres-password': { file: 'data/postgres/initialised', what: 'the databases in .local/data/postgres' },
+  'pulumi-passphrase': { file: 'config/encryption-salt', what: "the local stack's state in .local/state" },
+};
+
+/**
+ * A generated secret of 192 bits in `.local/secrets` (folder 0700, file 0600); made at the first call.
+ *
+ * @throws LocalError when it was lost, and something is there that needs it
+ */
 export function secret(ctx: SecretContext, name: SecretName): string {
   const path = secretPath(ctx, name);
   if (!existsSync(path)) {
+    const opens = OPENS[name];
+    if (opens !== undefined && existsSync(join(ctx.directory, opens.file))) {
+      throw new LocalError(
+        `${path} is gone, and ${opens.what} cannot be used without it; put it back, ` +
+          'or remove the environment with its data and start afresh: npm run clean && npm run up',
+      );
+    }
     const directory = join(ctx.directory, 'secrets');
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     chmodSync(directory, 0o700);

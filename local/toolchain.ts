@@ -7,6 +7,7 @@ import { bootId } from './process.ts';
 import { LocalError, type Progress, type ToolName } from './service.ts';
 import { buildFromModules } from './toolchain/build.ts';
 import { download, sha256, Unreachable } from './toolchain/download.ts';
+import { launcherIsCurrent, writeLauncher } from './toolchain/launcher.ts';
 import { findOnMachine } from './toolchain/machine.ts';
 import { currentPlatform, type ToolSet, toolSetOf } from './toolchain/sets.ts';
 
@@ -79,14 +80,17 @@ export function createToolchain(options: ToolchainOptions): Toolchain {
 
 async function ensureSet(set: ToolSet, root: string, options: ToolchainOptions): Promise<string> {
   const directory = join(root, set.name, set.version);
-  if (await isIntact(directory)) return directory;
+  if (await isCurrent(set, directory)) return directory;
   mkdirSync(join(root, set.name), { recursive: true });
   const title = `toolchain: ${set.name} ${set.version}`;
   return await options.progress.step(title, async (report) => {
     const release = await lockSet(join(root, set.name), report);
     try {
       // Another clone may have finished it while this one waited.
-      if (await isIntact(directory)) return directory;
+      if (await isIntact(directory)) {
+        await renewLauncher(set, directory);
+        return directory;
+      }
       removeAbandoned(join(root, set.name));
       const temporary = join(root, set.name, `.${set.version}.${process.pid}`);
       mkdirSync(temporary, { recursive: true });
@@ -103,6 +107,27 @@ async function ensureSet(set: ToolSet, root: string, options: ToolchainOptions):
       await release();
     }
   });
+}
+
+/** Intact, and with the present launcher. */
+async function isCurrent(set: ToolSet, directory: string): Promise<boolean> {
+  if (!(await isIntact(directory))) return false;
+  return !hasLauncher(set, directory) || launcherIsCurrent(set.launcher, directory);
+}
+
+/** The program of a cache that an earlier version made is kept: building it takes a minute. */
+async function renewLauncher(set: ToolSet, directory: string): Promise<void> {
+  if (!hasLauncher(set, directory) || launcherIsCurrent(set.launcher, directory)) return;
+  writeLauncher(set.launcher, directory);
+  await writeManifest(set, directory, 'built');
+}
+
+/** Only a tool that was built has one. */
+function hasLauncher(
+  set: ToolSet,
+  directory: string,
+): set is ToolSet & { readonly launcher: NonNullable<ToolSet['launcher']> } {
+  return set.launcher !== undefined && existsSync(join(directory, set.launcher.binary));
 }
 
 async function lockSet(path: string, report: (detail: string) => void): Promise<() => Promise<void>> {
@@ -148,7 +173,9 @@ async function writeManifest(set: ToolSet, directory: string, way: Way): Promise
     const { size, mtimeMs } = statSync(path);
     files[tool] = { sha256: await sha256(path), size, mtimeMs };
   }
-  writeFileSync(join(directory, 'manifest.json'), JSON.stringify({ way, files } satisfies Manifest, undefined, 2));
+  const manifest = join(directory, 'manifest.json');
+  writeFileSync(`${manifest}.new`, JSON.stringify({ way, files } satisfies Manifest, undefined, 2));
+  renameSync(`${manifest}.new`, manifest);
   writeFileSync(join(directory, 'verified'), bootId());
 }
 

@@ -173,13 +173,19 @@ function mostFrequentColour(inside: readonly StateResource[], resource: StateRes
   return frequencies(inside.map(({ type }) => colourOf(type)))[0]?.[0] ?? colourOf(resource.type);
 }
 
+/** For screen readers: Graphviz gives a title to the drawing's parts, but none to the whole. */
+function withTitle(svg: string, title: string): string {
+  return svg.replace(/<svg [^>]*>/, (start) => `${start}\n<title>${title}</title>`);
+}
+
 async function main(file: string): Promise<void> {
   const { resources } = await exportStack(root, 'local');
   const viz = await instance();
   const overview = `${file.replace(/\.svg$/, '')}-overview.svg`;
   await mkdir(dirname(file), { recursive: true });
-  await writeFile(file, viz.renderString(toDot(resources), { format: 'svg' }));
-  await writeFile(overview, viz.renderString(toOverviewDot(resources), { format: 'svg' }));
+  const draw = (dot: string, title: string): string => withTitle(viz.renderString(dot, { format: 'svg' }), title);
+  await writeFile(file, draw(toDot(resources), 'Every resource of the stack and what it depends on'));
+  await writeFile(overview, draw(toOverviewDot(resources), 'The components of the stack and what they depend on'));
   console.log(`${file}, ${overview}: ${shownOf(resources).length} resources and components`);
 }
 

@@ -7,6 +7,8 @@
 import { type SpawnOptions, spawn } from 'node:child_process';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createContext } from '../local/context.ts';
+import { toolchainEnvironment } from '../local/toolchainEnvironment.ts';
 
 const root = join(import.meta.dirname, '..');
 const scratch = join(root, '.local', 'test');
@@ -54,11 +56,11 @@ async function step(args: readonly string[], limit: number): Promise<Count> {
 }
 
 /** A mocha run; a run that ends without its counts, or with a non-zero exit and no failed test, counts as one failure. */
-async function mocha(args: readonly string[], limit: number): Promise<Count> {
+async function mocha(args: readonly string[], limit: number, environment: NodeJS.ProcessEnv = {}): Promise<Count> {
   const counts = join(scratch, `counts-${process.pid}.json`);
   await rm(counts, { force: true });
   const code = await command(['node_modules/mocha/bin/mocha.js', '--reporter', 'test/reporter.cjs', ...args], limit, {
-    env: { ...process.env, TEST_COUNTS: counts, FORCE_COLOR: process.stdout.isTTY ? '1' : '0' },
+    env: { ...process.env, ...environment, TEST_COUNTS: counts, FORCE_COLOR: process.stdout.isTTY ? '1' : '0' },
   });
   const text = await readFile(counts, 'utf8').catch(() => undefined);
   await rm(counts, { force: true });
@@ -74,7 +76,11 @@ const phases: readonly Phase[] = [
   { name: 'lint', run: () => step(['node_modules/@biomejs/biome/bin/biome', 'check', '.'], 2 * minute) },
   { name: 'unit', run: () => mocha(['--config', 'test/unit.mocharc.json'], 5 * minute) },
   { name: 'environment', run: () => step(local('up'), 50 * minute) },
-  { name: 'plugins', run: () => mocha(['--config', 'test/plugins.mocharc.json'], 10 * minute) },
+  {
+    name: 'plugins',
+    run: async () =>
+      mocha(['--config', 'test/plugins.mocharc.json'], 10 * minute, await toolchainEnvironment(createContext(root))),
+  },
   { name: 'e2e', run: () => mocha(['--config', 'test/e2e.mocharc.json'], 25 * minute) },
 ];
 

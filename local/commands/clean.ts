@@ -7,7 +7,7 @@ import { unmountBelow } from '../mounts.ts';
 import { OWNER_FILE, releaseOwnership, withLock } from '../owner.ts';
 import { type Context, LocalError } from '../service.ts';
 import { serviceNames, services } from '../services.ts';
-import { endProcesses, strays } from '../strays.ts';
+import { endProcesses, environmentProcesses } from '../strays.ts';
 import { stopEnvironment } from './down.ts';
 
 /** Stops everything and removes `.local`, the interfaces, mounts and rules that belong to it. Keeps the toolchain. */
@@ -27,7 +27,7 @@ export async function clean(ctx: Context): Promise<void> {
 /** Ends and removes what another clone's environment left on this machine. None of its services runs any more. */
 export async function removeFormer(ctx: Context, path: string): Promise<void> {
   // Processes whose run files are gone: that clone was deleted under them, or moved to where this one is.
-  await endProcesses([...strays(path, serviceNames()), ...strays(ctx.root, serviceNames())]);
+  await endProcesses(environmentProcesses(serviceNames()).filter(({ root }) => root === path || root === ctx.root));
   if (isNodeOwner()) await cleanLeftovers(path);
   await unmountBelow(join(path, '.local'));
   await removeOutside(ctx);

@@ -1,8 +1,9 @@
-import { cpSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { execa } from 'execa';
 import { tryRun } from '../run.ts';
 import { LocalError } from '../service.ts';
+import { writeLauncher } from './launcher.ts';
 import { parseVersion, which } from './machine.ts';
 import type { ToolSet } from './sets.ts';
 
@@ -56,9 +57,8 @@ export async function buildFromModules(
     renameSync(join(output, basename(path)), join(directory, tool));
   }
   if (set.launcher !== undefined) {
-    const { tool, binary, script } = set.launcher;
-    renameSync(join(directory, tool), join(directory, binary));
-    writeFileSync(join(directory, tool), script, { mode: 0o755 });
+    renameSync(join(directory, set.launcher.tool), join(directory, set.launcher.binary));
+    writeLauncher(set.launcher, directory);
   }
   rmSync(output, { recursive: true, force: true });
   rmSync(workspace, { recursive: true, force: true });

@@ -38,7 +38,10 @@ export interface ToolSet {
   /** Package to build, for each tool. */
   readonly packages: Partial<Record<ToolName, string>>;
   readonly ldflags: string;
-  /** A script in place of a tool that was built; the program is beside it under the name `binary`. */
+  /**
+   * A script in place of a tool that was built; the program is beside it under the name `binary`. `script` is a file in
+   * this folder.
+   */
   readonly launcher?: { readonly tool: ToolName; readonly binary: string; readonly script: string };
 }
 
@@ -47,19 +50,6 @@ const LANGUAGE_NODEJS = '3.65.0';
 const BUILDX = '0.38.1';
 const KUBERNETES = '1.34.5';
 const COREDNS = '1.12.4';
-
-const LANGUAGE_HOST = 'pulumi-language-nodejs-host';
-/**
- * The engine sends the options of `runtime` in Pulumi.yaml with its requests, which this host is too old to read: it
- * wants them as flags. It is started in the folder of the project.
- */
-const LANGUAGE_HOST_LAUNCHER = `#!/bin/sh
-option() { sed -n "s/^ \\{1,\\}$1: *//p" Pulumi.yaml 2>/dev/null | sed 's/ *#.*//; 1q' | tr -d '"'; }
-script=$(readlink -f "$0")
-nodeargs=$(option nodeargs)
-typescript=$(option typescript)
-exec "\${script%/*}/${LANGUAGE_HOST}" -nodeargs="$nodeargs" -typescript="\${typescript:-true}" "$@"
-`;
 
 /** Pinned: where nothing suitable is on the machine, exactly these are downloaded or built. */
 export const TOOL_SETS: readonly ToolSet[] = [
@@ -86,7 +76,7 @@ export const TOOL_SETS: readonly ToolSet[] = [
     downloads: (platform) => [pulumiArchive(platform)],
     packages: { 'pulumi-language-nodejs': 'github.com/pulumi/pulumi/sdk/v3/nodejs/cmd/pulumi-language-nodejs' },
     ldflags: '-s -w',
-    launcher: { tool: 'pulumi-language-nodejs', binary: LANGUAGE_HOST, script: LANGUAGE_HOST_LAUNCHER },
+    launcher: { tool: 'pulumi-language-nodejs', binary: 'pulumi-language-nodejs-host', script: 'language-host.sh' },
   },
   {
     name: 'buildx',

@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict';
-import { appendFileSync, chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Progress } from '../../local/service.ts';
@@ -60,6 +69,32 @@ describe('local/toolchain', () => {
     await toolchain().tool('coredns');
     assert.deepEqual(obtained, ['coredns', 'coredns']);
     assert.equal(readFileSync(path, 'utf8'), 'coredns 1.12.4');
+  });
+
+  it('renews the launcher of an earlier version, and keeps the program', async () => {
+    const built = () =>
+      createToolchain({
+        progress: silent,
+        cache,
+        env: { PATH: `${bin}:/usr/bin:/bin` },
+        obtain: async (set, directory) => {
+          await obtain(set, directory);
+          assert.ok(set.launcher !== undefined);
+          writeFileSync(join(directory, set.launcher.binary), 'the program', { mode: 0o755 });
+          writeFileSync(join(directory, set.launcher.tool), '#!/bin/sh\n# of an earlier version\n', { mode: 0o755 });
+          return 'built';
+        },
+      });
+    const path = await built().tool('pulumi-language-nodejs');
+    assert.equal(await built().tool('pulumi-language-nodejs'), path);
+    assert.equal(readFileSync(path, 'utf8'), readFileSync('local/toolchain/language-host.sh', 'utf8'));
+    assert.equal(statSync(path).mode & 0o777, 0o755);
+    assert.equal(readFileSync(`${path}-host`, 'utf8'), 'the program');
+    assert.deepEqual(obtained, ['language-nodejs']);
+    // Damaged is not the same as earlier: all of it is obtained anew.
+    appendFileSync(path, 'x');
+    await built().tool('pulumi-language-nodejs');
+    assert.deepEqual(obtained, ['language-nodejs', 'language-nodejs']);
   });
 
   it('obtains a set once for two runs at the same time', async () => {

@@ -66,6 +66,18 @@ describe('local/kubernetes: choice of the cluster', () => {
     assert.deepEqual(await chooseCluster(ctx, options({ env: { DEVOPS_CLUSTER: 'own' } })), { cluster: 'own' });
   });
 
+  it('neither looks nor remembers where nobody can be asked, and asks later', async () => {
+    const silent = options({ ask: undefined, current: () => assert.fail('looked') });
+    assert.deepEqual(await chooseCluster(ctx, silent), { cluster: 'own' });
+    assert.equal(readChoice(ctx), undefined);
+    const choice = await chooseCluster(ctx, options({ ask: async () => 'y' }));
+    assert.deepEqual(choice, { cluster: 'current', context: 'minikube' });
+    assert.deepEqual(
+      kubernetesServices(ctx).map(({ name }) => name),
+      ['cluster'],
+    );
+  });
+
   it('says what to do when there is no cluster to be had', async () => {
     const none = options({ canOwn: false, current: async () => undefined });
     await assert.rejects(chooseCluster(ctx, none), /minikube start.*on Linux run it as root/s);
