@@ -63,13 +63,21 @@ export function strays(root: string, services: ReadonlySet<string>): Environment
  * @throws LocalError naming those that do not end
  */
 export async function endProcesses(list: readonly EnvironmentProcess[], graceMs = 20_000): Promise<void> {
-  const pids = new Set(list.map(({ pid }) => pid));
   const alive = () => list.filter(({ pid, startTime }) => processStartTime(pid) === startTime);
-  for (const { pid, service } of alive()) {
-    // Children are ended by their parent, in its order. SIGINT is PostgreSQL's fast shutdown.
-    if (!pids.has(parentOf(pid) ?? 0)) signal(pid, service === 'postgres' ? 'SIGINT' : 'SIGTERM');
-  }
-  if (await emptyWithin(alive, graceMs)) return;
+  const asked = new Set<number>();
+  const ask = () => {
+    const left = alive();
+    const pids = new Set(left.map(({ pid }) => pid));
+    for (const { pid, service } of left) {
+      // Children are ended by their parent, in its order; those that it left behind are asked after it.
+      if (asked.has(pid) || pids.has(parentOf(pid) ?? 0)) continue;
+      asked.add(pid);
+      // PostgreSQL's fast shutdown.
+      signal(pid, service === 'postgres' ? 'SIGINT' : 'SIGTERM');
+    }
+    return left;
+  };
+  if (await emptyWithin(ask, graceMs)) return;
   for (const { pid } of alive()) signal(pid, 'SIGKILL');
   if (await emptyWithin(alive, 10_000)) return;
   throw new LocalError(`these do not end: ${describe(alive())}; see what holds them: ps -o pid,stat,wchan,args`);
