@@ -11,9 +11,11 @@ export interface EnvironmentProcess {
   /** The service that it, or an ancestor, was started as. */
   readonly service: string;
   readonly startTime: string;
+  /** Its log file was deleted, most likely with its data. */
+  readonly deleted: boolean;
 }
 
-const LOG = /^(\/.+)\/\.local\/log\/([a-z0-9-]+)\.log(?: \(deleted\))?$/;
+const LOG = /^(\/.+)\/\.local\/log\/([a-z0-9-]+)\.log( \(deleted\))?$/;
 
 /**
  * Whose environment a process belongs to: `startProcess` sends what it prints to `.local/log/<service>.log`, and the
@@ -25,7 +27,7 @@ export function environmentOf(pid: number): EnvironmentProcess | undefined {
     const match = LOG.exec(readlinkSync(`/proc/${pid}/fd/1`));
     const startTime = processStartTime(pid);
     if (match?.[1] === undefined || match[2] === undefined || startTime === undefined) return undefined;
-    return { pid, root: match[1], service: match[2], startTime };
+    return { pid, root: match[1], service: match[2], startTime, deleted: match[3] !== undefined };
   } catch {
     // Ended, or another user's.
     return undefined;
@@ -46,12 +48,16 @@ export function environmentProcesses(services: ReadonlySet<string>): Environment
     .filter((found) => services.has(found.service) && isOurs(found));
 }
 
-/** Processes of one clone that none of its run files accounts for: those were lost, or their parent was killed. */
+/**
+ * Processes of one clone that cannot go on: none of its run files accounts for them (those were lost, or their parent
+ * was killed), or their files were deleted under them.
+ */
 export function strays(root: string, services: ReadonlySet<string>): EnvironmentProcess[] {
   const directory = `${root}/.local`;
   const known = new Set([...services].flatMap((name) => runningPid({ directory }, name) ?? []));
   return environmentProcesses(services).filter(
-    (found) => found.root === root && ![found.pid, ...ancestors(found.pid)].some((pid) => known.has(pid)),
+    (found) =>
+      found.root === root && (found.deleted || ![found.pid, ...ancestors(found.pid)].some((pid) => known.has(pid))),
   );
 }
 

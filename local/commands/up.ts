@@ -37,11 +37,11 @@ export async function up(ctx: Context, options: UpOptions): Promise<void> {
   process.stdout.write(`${statusTable(await collectStatus(ctx))}\n`);
 }
 
-/** After `.local` was removed under a running environment its processes hold the ports, and no run file names them. */
+/** After `.local` was removed under a running environment its processes hold the ports, but have lost their files. */
 async function endStrays(ctx: Context): Promise<void> {
   const list = strays(ctx.root, serviceNames());
   if (list.length === 0) return;
-  await ctx.progress.step(`ending what nothing accounts for: ${describe(list)}`, () => endProcesses(list));
+  await ctx.progress.step(`ending what has lost its files: ${describe(list)}`, () => endProcesses(list));
 }
 
 /** The node of before is stopped when the user's own cluster takes its place. */

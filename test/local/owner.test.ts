@@ -88,6 +88,8 @@ describe('local: whose environment is on the machine', () => {
     const taken = Number(readFileSync(log, 'utf8'));
     assert.deepEqual(strays(one, services), [], 'its run file accounts for it and its child');
     assert.throws(() => assertPortFree(taken, 'etcd'), new RegExp(`pid ${pid} .* of the local environment in ${one};`));
+    rmSync(log);
+    assert.equal(strays(one, services).length, 2, 'a log that was deleted');
     rmSync(one, { recursive: true });
     const found = strays(one, services);
     assert.equal(found.length, 2);

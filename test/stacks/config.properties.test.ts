@@ -62,7 +62,8 @@ describe('readConfiguration, whatever it is given', () => {
         const found = findingsOf(() => read(configuration, folder.root));
         assert.equal(found.length, 1, found.join('\n'));
         assert.ok(
-          found[0]?.startsWith(`${keyPath([...path, key])}: is not a known key: the known keys are `),
+          // A short key may happen to be near a known one.
+          found[0]?.startsWith(`${keyPath([...path, key])}: is not a known key`),
           found[0],
         );
       }),
