@@ -16,6 +16,7 @@ export interface Requirement {
 const ALWAYS: readonly Requirement[] = [
   { package: 'curl', anyOf: ['curl'], why: 'downloads' },
   { package: 'tar', anyOf: ['tar'], why: 'archives' },
+  { package: 'docker-registry', anyOf: ['docker-registry'], why: 'the image registry' },
 ];
 
 /** What a node of our own needs beyond the toolchain. Names as in Debian 12 and Ubuntu 24.04. */
@@ -38,7 +39,6 @@ const NODE: readonly Requirement[] = [
   { package: 'nftables', anyOf: ['nft'], why: 'Services' },
   { package: 'iptables', anyOf: ['iptables'], why: 'networks of image builds' },
   { package: 'conntrack', anyOf: ['conntrack'], why: 'Services' },
-  { package: 'docker-registry', anyOf: ['docker-registry'], why: 'the image registry' },
   { package: 'docker.io', anyOf: ['dockerd'], why: 'image builds' },
   { package: 'docker.io', anyOf: ['docker'], why: 'image builds' },
   { package: 'debootstrap', anyOf: ['debootstrap'], why: 'base images where public ones cannot be pulled' },

@@ -29,7 +29,7 @@ export async function removeFormer(ctx: Context, path: string): Promise<void> {
   // Processes whose run files are gone: that clone was deleted under them, or moved to where this one is.
   await endProcesses(environmentProcesses(serviceNames()).filter(({ root }) => root === path || root === ctx.root));
   if (isNodeOwner()) await cleanLeftovers(path);
-  await unmountBelow(join(path, '.local'));
+  for (const root of [path, ctx.root]) await unmountBelow(join(root, '.local'));
   await removeOutside(ctx);
 }
 

@@ -30,7 +30,7 @@ export async function buildFromModules(
   mkdirSync(output, { recursive: true });
   const packages = Object.values(set.packages);
   report(`building ${packages.length === 1 ? basename(packages[0] ?? '') : `${packages.length} programs`}`);
-  const child = execa(go, ['build', '-trimpath', '-ldflags', set.ldflags, '-o', `${output}/`, ...packages], {
+  const child = execa(go, ['build', '-v', '-trimpath', '-ldflags', set.ldflags, '-o', `${output}/`, ...packages], {
     cwd: workspace,
     env: {
       CGO_ENABLED: '0',
@@ -44,9 +44,14 @@ export async function buildFromModules(
     reject: false,
     timeout: 60 * 60_000,
   });
+  // With -v each package is named on a line when its compilation starts.
+  let compiled = 0;
   child.stderr?.on('data', (chunk: Buffer) => {
-    const line = chunk.toString('utf8').trim().split('\n').at(-1) ?? '';
-    if (line.startsWith('go: downloading')) report(line.slice('go: '.length));
+    const lines = chunk.toString('utf8').trim().split('\n');
+    compiled += lines.filter((line) => !line.startsWith('go: ')).length;
+    const last = lines.at(-1) ?? '';
+    if (last.startsWith('go: downloading')) report(last.slice('go: '.length));
+    else if (compiled > 0) report(`compiling, ${compiled} packages so far (${last})`);
   });
   const result = await child;
   if (result.exitCode !== 0) {

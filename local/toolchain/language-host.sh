@@ -78,10 +78,9 @@ options() {
           waiting = 0; p++
           continue
         }
-        if (char == ":") { p++; continue }
         column = p - begin
         word = char ~ /["\047]/ ? quoted() : plain()
-        if (substr(text, p) ~ /^[ \t]*:/) { push(word, column); waiting = 1; continue }
+        if (match(substr(text, p), /^[ \t]*:/)) { p += RLENGTH; push(word, column); waiting = 1; continue }
         if (!waiting) continue
         waiting = 0
         if (depth == 0 && char ~ /[|>]/) word = folded()

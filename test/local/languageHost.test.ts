@@ -23,7 +23,7 @@ describe('local/toolchain/language-host.sh', () => {
     mkdirSync(program, { recursive: true });
     copyFileSync(new URL('../../local/toolchain/language-host.sh', import.meta.url), launcher);
     const host = `${launcher}-host`;
-    writeFileSync(host, '#!/bin/sh\nfor argument; do echo "$argument"; done\n');
+    writeFileSync(host, '#!/bin/sh\nprintf "%s\\\\n" "$@"\n');
     for (const file of [launcher, host]) chmodSync(file, 0o755);
   });
   after(() => rmSync(directory, { recursive: true, force: true }));
