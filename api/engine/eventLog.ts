@@ -1,0 +1,38 @@
+import { open, stat } from 'node:fs/promises';
+import type { EngineEvent } from './steps.ts';
+
+/** Reads the engine's event log while it is written: one JSON text a line. */
+export class EventLog {
+  #offset = 0;
+  #rest = '';
+
+  constructor(
+    private readonly file: string,
+    private readonly onEvent: (event: EngineEvent) => void,
+  ) {}
+
+  /** Reads on to the present end; an incomplete last line waits for the next time. */
+  async read(): Promise<void> {
+    const size = await stat(this.file).then(
+      (found) => found.size,
+      () => 0,
+    );
+    if (size <= this.#offset) return;
+    const handle = await open(this.file, 'r');
+    try {
+      const { buffer, bytesRead } = await handle.read(
+        Buffer.alloc(size - this.#offset),
+        0,
+        size - this.#offset,
+        this.#offset,
+      );
+      this.#offset += bytesRead;
+      // A character may be cut in two at the end only where a line is incomplete; the log is ASCII-escaped JSON lines.
+      const lines = (this.#rest + buffer.toString('utf8', 0, bytesRead)).split('\n');
+      this.#rest = lines.pop() ?? '';
+      for (const line of lines) if (line.trim() !== '') this.onEvent(JSON.parse(line) as EngineEvent);
+    } finally {
+      await handle.close();
+    }
+  }
+}
