@@ -1,6 +1,12 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { buildRootFileSystem } from './baseImages/rootFileSystem.ts';
+import {
+  buildRootFileSystem,
+  NGINX_ROOT,
+  NODE_ROOT,
+  type RootFileSystem,
+  releaseName,
+} from './baseImages/rootFileSystem.ts';
 import { dockerEnvironment } from './docker.ts';
 import { isNodeOwner, REGISTRY_ADDRESS, REGISTRY_USERNAME } from './facts.ts';
 import { registryAuthorization } from './registry.ts';
@@ -11,36 +17,92 @@ import { cacheDirectory } from './toolchain.ts';
 
 const NAME = 'base-images';
 const NODE_MAJOR = process.versions.node.split('.')[0] ?? '';
-const PUBLIC_IMAGE = `docker.io/library/node:${NODE_MAJOR}-bookworm-slim`;
-const REPOSITORY = 'base/node';
-const OWN_IMAGE = `${REGISTRY_ADDRESS}/${REPOSITORY}:${NODE_MAJOR}`;
 const DAY_MS = 24 * 60 * 60 * 1000;
+const PATH = 'ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-function choiceFile(ctx: Pick<Context, 'directory'>): string {
-  return join(ctx.directory, 'run', 'base-image');
+interface BaseImage {
+  /** Taken where it can be pulled. */
+  readonly publicImage: string;
+  /** Name and tag of our own in the local registry. */
+  readonly repository: string;
+  readonly tag: string;
+  readonly root: RootFileSystem;
+  /** Instructions of a Dockerfile. */
+  readonly changes: readonly string[];
+  /** Name of the file in `.local/run` that says which was chosen. */
+  readonly choice: string;
+}
+
+const NODE: BaseImage = {
+  publicImage: `docker.io/library/node:${NODE_MAJOR}-bookworm-slim`,
+  repository: 'base/node',
+  tag: NODE_MAJOR,
+  root: NODE_ROOT,
+  changes: [
+    PATH,
+    `ENV NODE_VERSION=${process.versions.node}`,
+    // node has a list of authorities of its own.
+    'ENV NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt',
+    'CMD ["node"]',
+  ],
+  choice: 'base-image',
+};
+
+const NGINX: BaseImage = {
+  publicImage: 'docker.io/nginxinc/nginx-unprivileged:stable',
+  repository: 'base/nginx',
+  // Read when it is needed: there is no such file on macOS.
+  get tag() {
+    return releaseName();
+  },
+  root: NGINX_ROOT,
+  changes: [PATH, 'CMD ["nginx", "-g", "daemon off;"]'],
+  choice: 'base-image-nginx',
+};
+
+const IMAGES = [NODE, NGINX];
+
+function ownName({ repository, tag }: BaseImage): string {
+  return `${REGISTRY_ADDRESS}/${repository}:${tag}`;
+}
+
+function choiceFile(ctx: Pick<Context, 'directory'>, { choice }: BaseImage): string {
+  return join(ctx.directory, 'run', choice);
+}
+
+function chosen(ctx: Pick<Context, 'directory'>, image: BaseImage): string | undefined {
+  const file = choiceFile(ctx, image);
+  return existsSync(file) ? readFileSync(file, 'utf8').trim() : undefined;
 }
 
 /** The image that Dockerfiles start from: Docker Hub's where it can be pulled, else one made here. */
 export function nodeBaseImage(ctx: Pick<Context, 'directory'>): string {
-  return existsSync(choiceFile(ctx)) ? readFileSync(choiceFile(ctx), 'utf8').trim() : PUBLIC_IMAGE;
+  return chosen(ctx, NODE) ?? NODE.publicImage;
 }
 
-function choose(ctx: Context, image: string): void {
-  mkdirSync(dirname(choiceFile(ctx)), { recursive: true });
-  writeFileSync(choiceFile(ctx), image);
+/** The image of gateways: Docker Hub's where it can be pulled, else one made here of the distribution's nginx. */
+export function nginxBaseImage(ctx: Pick<Context, 'directory'>): string {
+  return chosen(ctx, NGINX) ?? NGINX.publicImage;
+}
+
+function choose(ctx: Context, image: BaseImage, name: string): void {
+  mkdirSync(dirname(choiceFile(ctx, image)), { recursive: true });
+  writeFileSync(choiceFile(ctx, image), name);
 }
 
 async function health(ctx: Context): Promise<Health> {
-  const image = nodeBaseImage(ctx);
-  if (!existsSync(choiceFile(ctx))) return { healthy: false, detail: 'was never made' };
-  if (image === PUBLIC_IMAGE) return { healthy: true, detail: image };
-  const there = await inRegistry(ctx);
-  return { healthy: there, detail: there ? image : `${image} is not in the registry` };
+  for (const image of IMAGES) {
+    const name = chosen(ctx, image);
+    if (name === undefined) return { healthy: false, detail: `${ownName(image)} was never made` };
+    if (name !== image.publicImage && !(await inRegistry(ctx, image)))
+      return { healthy: false, detail: `${name} is not in the registry` };
+  }
+  return { healthy: true, detail: IMAGES.map((image) => chosen(ctx, image)).join(', ') };
 }
 
-async function inRegistry(ctx: Context): Promise<boolean> {
+async function inRegistry(ctx: Context, { repository, tag }: BaseImage): Promise<boolean> {
   try {
-    const response = await fetch(`http://${REGISTRY_ADDRESS}/v2/${REPOSITORY}/manifests/${NODE_MAJOR}`, {
+    const response = await fetch(`http://${REGISTRY_ADDRESS}/v2/${repository}/manifests/${tag}`, {
       method: 'HEAD',
       headers: {
         authorization: registryAuthorization(ctx),
@@ -67,9 +129,9 @@ function unreachableFile(): string {
   return join(cacheDirectory(), 'docker-hub-unreachable');
 }
 
-async function pullPublic(ctx: Context): Promise<boolean> {
+async function pullPublic(ctx: Context, image: string): Promise<boolean> {
   const env = dockerEnvironment(ctx);
-  if ((await tryRun('docker', ['image', 'inspect', PUBLIC_IMAGE], { env })) !== undefined) return true;
+  if ((await tryRun('docker', ['image', 'inspect', image], { env })) !== undefined) return true;
   // dockerd itself waits 15 s for a registry that does not answer; a slow line gets its time once it has answered.
   const reachable = await tryRun(
     'curl',
@@ -79,58 +141,51 @@ async function pullPublic(ctx: Context): Promise<boolean> {
     },
   );
   if (reachable === undefined) return false;
-  return (await tryRun('docker', ['pull', '--quiet', PUBLIC_IMAGE], { env, timeoutMs: 10 * 60_000 })) !== undefined;
+  return (await tryRun('docker', ['pull', '--quiet', image], { env, timeoutMs: 10 * 60_000 })) !== undefined;
 }
 
 async function start(ctx: Context): Promise<void> {
-  const wasPublic = existsSync(choiceFile(ctx)) && nodeBaseImage(ctx) === PUBLIC_IMAGE;
+  for (const image of IMAGES) await provide(ctx, image);
+}
+
+async function provide(ctx: Context, image: BaseImage): Promise<void> {
+  const wasPublic = chosen(ctx, image) === image.publicImage;
   if (wasPublic || !publicWasUnreachable()) {
-    const pulled = await ctx.progress.step(`base image: pulling ${PUBLIC_IMAGE}`, () => pullPublic(ctx));
+    const { publicImage } = image;
+    const pulled = await ctx.progress.step(`base image: pulling ${publicImage}`, () => pullPublic(ctx, publicImage));
     if (pulled) {
-      choose(ctx, PUBLIC_IMAGE);
+      choose(ctx, image, publicImage);
       return;
     }
     mkdirSync(cacheDirectory(), { recursive: true });
     writeFileSync(unreachableFile(), String(Date.now()));
   }
   if (!isNodeOwner()) {
-    throw new LocalError(`${PUBLIC_IMAGE} cannot be pulled; check the network, then run: docker pull ${PUBLIC_IMAGE}`);
+    throw new LocalError(
+      `${image.publicImage} cannot be pulled; check the network, then run: docker pull ${image.publicImage}`,
+    );
   }
-  choose(ctx, OWN_IMAGE);
-  const tarball = await buildRootFileSystem(ctx);
-  const same = existsSync(pushedFile(ctx)) && readFileSync(pushedFile(ctx), 'utf8') === tarball;
-  if (same && (await inRegistry(ctx))) return;
-  await push(ctx, tarball);
-  writeFileSync(pushedFile(ctx), tarball);
+  choose(ctx, image, ownName(image));
+  const tarball = await buildRootFileSystem(ctx, image.root);
+  const pushed = pushedFile(ctx, image);
+  const same = existsSync(pushed) && readFileSync(pushed, 'utf8') === tarball;
+  if (same && (await inRegistry(ctx, image))) return;
+  await push(ctx, image, tarball);
+  writeFileSync(pushed, tarball);
 }
 
 /** Which root file system is in the registry. */
-function pushedFile(ctx: Pick<Context, 'directory'>): string {
-  return join(ctx.directory, 'run', 'base-image.pushed');
+function pushedFile(ctx: Pick<Context, 'directory'>, image: BaseImage): string {
+  return `${choiceFile(ctx, image)}.pushed`;
 }
 
-async function push(ctx: Context, tarball: string): Promise<void> {
+async function push(ctx: Context, image: BaseImage, tarball: string): Promise<void> {
   const env = dockerEnvironment(ctx);
-  await ctx.progress.step(`base image: pushing ${OWN_IMAGE}`, async (report) => {
+  const name = ownName(image);
+  await ctx.progress.step(`base image: pushing ${name}`, async (report) => {
     report('import');
-    await run(
-      'docker',
-      [
-        'import',
-        '--change',
-        'ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
-        '--change',
-        `ENV NODE_VERSION=${process.versions.node}`,
-        // node has a list of authorities of its own.
-        '--change',
-        'ENV NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt',
-        '--change',
-        'CMD ["node"]',
-        tarball,
-        OWN_IMAGE,
-      ],
-      { env, timeoutMs: 5 * 60_000 },
-    );
+    const changes = image.changes.flatMap((change) => ['--change', change]);
+    await run('docker', ['import', ...changes, tarball, name], { env, timeoutMs: 5 * 60_000 });
     report('push');
     // A docker configuration for this push only: the user's own is not written, and the password is no argument.
     const config = join(ctx.directory, 'secrets', 'docker');
@@ -139,7 +194,7 @@ async function push(ctx: Context, tarball: string): Promise<void> {
     writeFileSync(join(config, 'config.json'), JSON.stringify({ auths: { [REGISTRY_ADDRESS]: { auth } } }), {
       mode: 0o600,
     });
-    await run('docker', ['push', '--quiet', OWN_IMAGE], {
+    await run('docker', ['push', '--quiet', name], {
       env: { ...env, DOCKER_CONFIG: config },
       timeoutMs: 5 * 60_000,
     });

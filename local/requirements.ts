@@ -26,6 +26,12 @@ const NODE: readonly Requirement[] = [
   { package: 'util-linux', anyOf: ['setpriv'], why: 'running services without privileges' },
   { package: 'util-linux', anyOf: ['unshare'], why: 'running services without privileges' },
   { package: 'mount', anyOf: ['mount'], why: 'volumes of pods' },
+  { package: 'nginx-light', anyOf: ['nginx'], why: 'the machine in front of the cluster, and tests of the gateway' },
+  {
+    package: 'libnginx-mod-stream',
+    anyOf: ['/usr/lib/nginx/modules/ngx_stream_module.so'],
+    why: 'the machine in front of the cluster',
+  },
   { package: 'openssl', anyOf: ['openssl'], why: 'certificates in tests' },
   { package: 'passwd', anyOf: ['useradd'], why: 'the user that PostgreSQL runs as' },
   { package: 'containerd', anyOf: ['containerd'], why: 'containers' },

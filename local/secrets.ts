@@ -5,7 +5,13 @@ import { type Context, LocalError } from './service.ts';
 
 type SecretContext = Pick<Context, 'directory'>;
 
-export type SecretName = 'postgres-password' | 'registry-password' | 'registry-http-secret' | 'pulumi-passphrase';
+export type SecretName =
+  | 'postgres-password'
+  | 'registry-password'
+  | 'registry-http-secret'
+  | 'pulumi-passphrase'
+  | 'issuer-cookie-key'
+  | `issuer-client-${string}`;
 
 export function secretPath(ctx: SecretContext, name: SecretName): string {
   return join(ctx.directory, 'secrets', name);

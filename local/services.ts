@@ -1,8 +1,10 @@
 import { baseImages } from './baseImages.ts';
 import { docker } from './docker.ts';
 import { isNodeOwner } from './facts.ts';
+import { issuer } from './issuer.ts';
 import { kubernetesServices, nodeServices } from './kubernetes/services.ts';
 import { network } from './network.ts';
+import { outerNginx } from './outerNginx.ts';
 import { pluginHost } from './pluginHost.ts';
 import { postgres } from './postgres.ts';
 import { registry } from './registry.ts';
@@ -14,7 +16,17 @@ import { type Context, LocalError, type Service } from './service.ts';
  */
 export function services(): Service[] {
   const interfaces = isNodeOwner() ? [network] : [];
-  return inOrder([...interfaces, ...kubernetesServices(), postgres, registry, docker, baseImages, pluginHost]);
+  return inOrder([
+    ...interfaces,
+    ...kubernetesServices(),
+    postgres,
+    registry,
+    docker,
+    baseImages,
+    pluginHost,
+    issuer,
+    outerNginx,
+  ]);
 }
 
 /** Names of all services that may run as processes here, whatever cluster is chosen. */

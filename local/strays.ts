@@ -138,12 +138,14 @@ function ancestors(pid: number): number[] {
   return found;
 }
 
+const UNPRIVILEGED: ReadonlySet<string> = new Set(['postgres', 'outer-nginx']);
+
 /** Another user has an environment of their own. */
 function isOurs({ pid, service }: EnvironmentProcess): boolean {
   try {
     const { uid } = statSync(`/proc/${pid}`);
-    // As root PostgreSQL runs as a system user of its own; `useradd --system` takes numbers below 1000 (login.defs).
-    return uid === process.getuid?.() || (process.getuid?.() === 0 && service === 'postgres' && uid < 1000);
+    // As root these run as system users of their own; `useradd --system` takes numbers below 1000 (login.defs).
+    return uid === process.getuid?.() || (process.getuid?.() === 0 && UNPRIVILEGED.has(service) && uid < 1000);
   } catch {
     // Ended meanwhile.
     return false;

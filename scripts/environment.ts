@@ -3,11 +3,11 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { nodeBaseImage } from '../local/baseImages.ts';
+import { nginxBaseImage, nodeBaseImage } from '../local/baseImages.ts';
 import { createContext } from '../local/context.ts';
 import { dockerEnvironment } from '../local/docker.ts';
-import { POSTGRES_ADMIN, REGISTRY_USERNAME } from '../local/facts.ts';
-import { caFilePath } from '../local/pki.ts';
+import { NODE_ADDRESS, POSTGRES_ADMIN, REGISTRY_USERNAME } from '../local/facts.ts';
+import { type CertificateFiles, caFilePath, issue } from '../local/pki.ts';
 import { pluginHostProviders } from '../local/pluginHost.ts';
 import { ownPluginsInstalled, pulumiHome } from '../local/plugins.ts';
 import { secret, secretPath } from '../local/secrets.ts';
@@ -46,12 +46,13 @@ export async function pulumiEnvironment(root: string, stack: string): Promise<Re
     // A package that has neither is an error at once, not after five attempts to download it.
     ...(ownPluginsInstalled(ctx) ? { PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: 'true' } : {}),
     ...(await pluginHostProviders(ctx)),
-    ...stackVariables(ctx),
+    ...(await stackVariables(ctx)),
   };
 }
 
 /** What Pulumi.local.yaml refers to by `{ env: … }`. */
-function stackVariables(ctx: Context): Record<string, string> {
+async function stackVariables(ctx: Context): Promise<Record<string, string>> {
+  const gateway = await gatewayCertificate(ctx);
   return {
     ...dockerEnvironment(ctx),
     DEVOPS_KUBECONFIG: kubeconfigPath(ctx),
@@ -61,8 +62,22 @@ function stackVariables(ctx: Context): Record<string, string> {
     DEVOPS_DATABASE_ADMIN_PASSWORD: secret(ctx, 'postgres-password'),
     DEVOPS_DATABASE_CA_FILE: caFilePath(ctx),
     DEVOPS_NODE_BASE_IMAGE: nodeBaseImage(ctx),
+    DEVOPS_NGINX_BASE_IMAGE: nginxBaseImage(ctx),
     DEVOPS_NPMRC_FILE: npmrcFile(ctx),
+    DEVOPS_CA_FILE: caFilePath(ctx),
+    DEVOPS_GATEWAY_CERTIFICATE_FILE: gateway.certFile,
+    DEVOPS_GATEWAY_KEY_FILE: gateway.keyFile,
   };
+}
+
+/** For every host that the gateway may serve on this machine. */
+async function gatewayCertificate(ctx: Context): Promise<CertificateFiles> {
+  return await issue(ctx, {
+    name: 'gateway',
+    commonName: 'localhost',
+    sans: ['localhost', '*.localhost', NODE_ADDRESS, '127.0.0.1'],
+    usages: ['server'],
+  });
 }
 
 function backendUrl(ctx: Context): string {

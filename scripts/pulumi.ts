@@ -6,6 +6,7 @@
 import { createContext, repositoryRoot } from '../local/context.ts';
 import { runOnTerminal } from '../local/interactive.ts';
 import { ensureLocalStack, writeLocalConfiguration } from '../local/stackConfiguration.ts';
+import { buildApi } from './buildApi.mjs';
 import { LOCAL_STACK, pulumiEnvironment } from './environment.ts';
 import { namedStack, takesConfigurationFile } from './pulumiArguments.ts';
 
@@ -17,6 +18,7 @@ async function main(args: readonly string[]): Promise<number> {
   let all = [...args];
   if (stack === LOCAL_STACK) {
     await ensureLocalStack(ctx, pulumi, env);
+    await buildApi(ctx.root, { pulumi });
     const file = writeLocalConfiguration(ctx);
     if (takesConfigurationFile(args)) all = [...args, '--config-file', file];
   }

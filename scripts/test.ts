@@ -50,6 +50,10 @@ async function command(args: readonly string[], limit: number, options: SpawnOpt
   }
 }
 
+function sum(counts: readonly Count[]): Count {
+  return counts.reduce((a, b) => ({ passed: a.passed + b.passed, failed: a.failed + b.failed }));
+}
+
 async function step(args: readonly string[], limit: number): Promise<Count> {
   const code = await command(args, limit);
   return code === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
@@ -72,15 +76,22 @@ async function mocha(args: readonly string[], limit: number, environment: NodeJS
 const local = (...args: string[]): string[] => ['--import', 'tsx', 'local/cli.ts', ...args];
 
 const phases: readonly Phase[] = [
-  { name: 'types', run: () => step(['node_modules/typescript/bin/tsc', '--noEmit'], 5 * minute) },
+  {
+    name: 'types',
+    run: async () => {
+      const compiler = ['node_modules/typescript/bin/tsc', '--noEmit'];
+      return sum([await step(compiler, 5 * minute), await step([...compiler, '-p', 'api/console'], 5 * minute)]);
+    },
+  },
   { name: 'lint', run: () => step(['node_modules/@biomejs/biome/bin/biome', 'check', '.'], 2 * minute) },
   { name: 'unit', run: () => mocha(['--config', 'test/unit.mocharc.json'], 5 * minute) },
   { name: 'environment', run: () => step(local('up'), 50 * minute) },
   {
     name: 'plugins',
     run: async () =>
-      mocha(['--config', 'test/plugins.mocharc.json'], 10 * minute, await toolchainEnvironment(createContext(root))),
+      mocha(['--config', 'test/plugins.mocharc.json'], 15 * minute, await toolchainEnvironment(createContext(root))),
   },
+  { name: 'api', run: () => mocha(['--config', 'test/api.mocharc.json'], 20 * minute) },
   { name: 'e2e', run: () => mocha(['--config', 'test/e2e.mocharc.json'], 25 * minute) },
 ];
 

@@ -16,6 +16,10 @@ import { type Files, readFiles } from './files.ts';
 /** The configuration of a stack: typed, complete with its defaults, and valid. */
 export type Configuration = z.output<ReturnType<typeof configurationSchema>>;
 export type ApplicationConfiguration = Configuration['applications'][string];
+export type ImagesConfiguration = ApplicationConfiguration['images'];
+export type GatewayConfiguration = NonNullable<Configuration['gateway']>;
+export type LoadBalancerConfiguration = NonNullable<Configuration['loadBalancer']>;
+export type OperationsApiConfiguration = NonNullable<Configuration['operationsApi']>;
 export type DatabaseConfiguration = NonNullable<ApplicationConfiguration['database']>;
 
 /** Where the configuration comes from: the running program's, or that of a test. */

@@ -9,7 +9,9 @@ import { ApplicationSecrets, type SecretReference } from '../components/secrets/
 import type { ApplicationConfiguration, Configuration, Settings } from './config.ts';
 import { SecretText } from './configuration/leaves.ts';
 import { createDatabase } from './database.ts';
+import { createGateway, type GatewayOutputs } from './gateway.ts';
 import { createImages } from './images.ts';
+import { createOperationsApi, type OperationsApiOutputs } from './operationsApi.ts';
 import { imageProviders, kubernetesProvider, postgresqlProvider } from './providers.ts';
 
 /** What the stack tells of one application; nothing of it is secret. */
@@ -29,14 +31,17 @@ export interface ApplicationOutputs {
 export interface EnvironmentOutputs {
   readonly namespace: pulumi.Output<string>;
   readonly applications: Readonly<Record<string, ApplicationOutputs>>;
+  readonly gateway?: GatewayOutputs;
+  readonly operationsApi?: OperationsApiOutputs;
 }
 
-/** What the applications of one environment share. */
-interface Shared {
+/** What the parts of one environment share. */
+export interface Shared {
   readonly settings: Settings;
   readonly namespace: pulumi.Output<string>;
   readonly pullSecret: pulumi.Output<string>;
   readonly images: ReturnType<typeof createImages>;
+  readonly imageProviders: pulumi.ProviderResource[];
   readonly kubernetes: pulumi.ProviderResource;
   readonly postgresql: pulumi.ProviderResource | undefined;
 }
@@ -44,17 +49,26 @@ interface Shared {
 /** One environment: namespace, pull secret, images and, for each application, database, secrets and workloads. */
 export function deployEnvironment(settings: Settings): EnvironmentOutputs {
   const { configuration } = settings;
-  const images = createImages(settings, imageProviders(configuration));
+  const builders = imageProviders(configuration);
+  const images = createImages(settings, builders);
   const kubernetes = kubernetesProvider(configuration);
   const namespace = createNamespace(configuration, kubernetes);
   const pullSecret = createPullSecret(configuration, namespace, kubernetes);
-  const usesDatabase = Object.values(configuration.applications).some((application) => application.database);
+  const tenants = Object.values(configuration.applications).some((application) => application.database);
+  const usesDatabase = tenants || configuration.operationsApi !== undefined;
   const postgresql = configuration.database && usesDatabase ? postgresqlProvider(configuration.database) : undefined;
-  const shared = { settings, namespace, pullSecret, images, kubernetes, postgresql };
+  const shared = { settings, namespace, pullSecret, images, imageProviders: builders, kubernetes, postgresql };
   const applications = Object.entries(configuration.applications)
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, application]) => [name, createApplication(name, application, shared)] as const);
-  return { namespace, applications: Object.fromEntries(applications) };
+  const operationsApi = createOperationsApi(shared);
+  const gateway = createGateway(shared, operationsApi);
+  return {
+    namespace,
+    applications: Object.fromEntries(applications),
+    ...(gateway && { gateway }),
+    ...(operationsApi && { operationsApi: operationsApi.outputs }),
+  };
 }
 
 function createNamespace(configuration: Configuration, provider: pulumi.ProviderResource): pulumi.Output<string> {

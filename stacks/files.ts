@@ -4,6 +4,7 @@ import type { Finding } from '../components/findings.ts';
 import { type ResourceDocument, readResourceFiles } from '../components/manifests/read.ts';
 import type { Configuration } from './config.ts';
 import { keyPath } from './configuration/findings.ts';
+import { OPERATIONS_API } from './configuration/operationsRelations.ts';
 
 /** The contents of the files that a configuration names. */
 export interface Files {
@@ -13,6 +14,17 @@ export interface Files {
   readonly documents: Readonly<Record<string, readonly ResourceDocument[]>>;
   /** The contents of the secret files of each application, by the id of their mount. */
   readonly buildSecrets: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  readonly operations: OperationsFiles;
+}
+
+/** Those of the gateway and the operations API. */
+export interface OperationsFiles {
+  /** The gateway's certificate chain and private key in PEM. */
+  readonly tls: { readonly certificate: string; readonly privateKey: string } | undefined;
+  /** What the authentication of a route names: users or an authority, by route. */
+  readonly routes: Readonly<Record<string, string>>;
+  /** The authorities of issuers, by their place in the list. */
+  readonly issuers: Readonly<Record<number, string>>;
 }
 
 /** Reads them all; what cannot be read is a finding. */
@@ -61,7 +73,43 @@ export function readFiles(configuration: Configuration, root: string): { files: 
       findings.push({ path: keyPath([...at, 'resourceFiles']), problem: `${finding.path}: ${finding.problem}` });
     }
   }
-  return { files: { rootCertificate, documents, buildSecrets }, findings };
+  if (configuration.operationsApi) {
+    buildSecrets[OPERATIONS_API] = readAll(configuration.operationsApi.images.secretFiles, read);
+  }
+  const operations = environment ? operationsFiles(configuration, read) : NO_FILES;
+  return { files: { rootCertificate, documents, buildSecrets, operations }, findings };
+}
+
+type Read = (path: string, at: readonly PropertyKey[]) => string | undefined;
+
+function readAll(files: Readonly<Record<string, string>>, read: Read): Record<string, string> {
+  const at = ['operationsApi', 'images', 'secretFiles'];
+  return Object.fromEntries(Object.entries(files).map(([id, file]) => [id, read(file, [...at, id]) ?? '']));
+}
+
+const NO_FILES: OperationsFiles = { tls: undefined, routes: {}, issuers: {} };
+
+function operationsFiles({ gateway, operationsApi }: Configuration, read: Read): OperationsFiles {
+  const routes: Record<string, string> = {};
+  const issuers: Record<number, string> = {};
+  for (const [name, { authentication }] of Object.entries(gateway?.routes ?? {})) {
+    const at = ['gateway', 'routes', name, 'authentication'];
+    if (authentication.type === 'basic') {
+      routes[name] = read(authentication.usersFile, [...at, 'usersFile']) ?? '';
+    } else if (authentication.type === 'mutualTls') {
+      routes[name] = read(authentication.certificateAuthorityFile, [...at, 'certificateAuthorityFile']) ?? '';
+    }
+  }
+  for (const [index, { certificateAuthorityFile }] of (operationsApi?.issuers ?? []).entries()) {
+    if (certificateAuthorityFile === undefined) continue;
+    const at = ['operationsApi', 'issuers', index, 'certificateAuthorityFile'];
+    issuers[index] = read(certificateAuthorityFile, at) ?? '';
+  }
+  const tls = gateway && {
+    certificate: read(gateway.certificateFile, ['gateway', 'certificateFile']) ?? '',
+    privateKey: read(gateway.keyFile, ['gateway', 'keyFile']) ?? '',
+  };
+  return { tls, routes, issuers };
 }
 
 function isFolder(path: string): boolean {

@@ -1,7 +1,7 @@
 import type * as pulumi from '@pulumi/pulumi';
 import { ImageBuild } from '../components/image/imageBuild.ts';
-import type { Settings } from './config.ts';
-import { imageRepository } from './configuration/relations.ts';
+import type { ApplicationConfiguration, ImagesConfiguration, OperationsApiConfiguration, Settings } from './config.ts';
+import { imageRepository, OPERATIONS_API } from './configuration/relations.ts';
 import { imageProviders } from './providers.ts';
 
 /** The images of each application, by target: `repository@sha256:…`. */
@@ -10,47 +10,68 @@ export type Images = Readonly<Record<string, Readonly<Record<string, pulumi.Outp
 /** The outputs of the stack `images`. */
 export interface ImagesOutputs {
   readonly applications: Readonly<Record<string, { readonly images: Images[string] }>>;
+  readonly operationsApi?: { readonly images: Images[string] };
 }
 
 /** Builds and pushes, or looks up, the images of all applications: all that CI does on a merge. */
 export function deployImages(settings: Settings): ImagesOutputs {
-  const images = createImages(settings, imageProviders(settings.configuration));
-  return { applications: Object.fromEntries(Object.entries(images).map(([name, refs]) => [name, { images: refs }])) };
+  const providers = imageProviders(settings.configuration);
+  const images = createImages(settings, providers);
+  const api = settings.configuration.operationsApi;
+  return {
+    applications: Object.fromEntries(Object.entries(images).map(([name, refs]) => [name, { images: refs }])),
+    ...(api && { operationsApi: { images: buildImages(settings, operationsApiSource(api), providers) } }),
+  };
+}
+
+/** The operations API is built from this repository. */
+export function operationsApiSource({ images }: Pick<OperationsApiConfiguration, 'images'>): ImageSource {
+  return { name: OPERATIONS_API, path: 'api', images };
 }
 
 /** One ImageBuild for each application. */
 export function createImages(settings: Settings, providers: pulumi.ProviderResource[]): Images {
-  const { configuration, files } = settings;
-  const create = (name: string) => {
-    const application = configuration.applications[name];
-    if (!application) throw new Error(`there is no application "${name}"`);
-    const { images, path } = application;
-    const targets = Object.entries(images.targets).map(
-      ([target, { target: stage }]) =>
-        [target, { repository: imageRepository(configuration, name, target), stage }] as const,
-    );
-    const build = new ImageBuild(
-      name,
-      {
-        mode: images.mode,
-        targets: Object.fromEntries(targets),
-        tag: images.tag ?? configuration.environment,
-        context: path,
-        dockerfile: images.dockerfile && `${path}/${images.dockerfile}`,
-        buildArguments: images.buildArguments,
-        secrets: files.buildSecrets[name],
-        platforms: images.platforms,
-        cache: images.cache,
-        labels: images.labels,
-        buildOnPreview: images.buildOnPreview,
-      },
-      { providers },
-    );
-    return build.images;
+  const create = ([name, { images, path }]: [string, ApplicationConfiguration]) => {
+    return [name, buildImages(settings, { name, path, images }, providers)] as const;
   };
-  return Object.fromEntries(
-    Object.keys(configuration.applications)
-      .sort()
-      .map((name) => [name, create(name)]),
+  const applications = Object.entries(settings.configuration.applications).sort(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(applications.map(create));
+}
+
+/** What images are made of. */
+export interface ImageSource {
+  readonly name: string;
+  /** Folder of the build context. */
+  readonly path: string;
+  readonly images: ImagesConfiguration;
+}
+
+/** Builds and pushes, or looks up, the images of one source. */
+export function buildImages(
+  { configuration, files }: Settings,
+  { name, path, images }: ImageSource,
+  providers: pulumi.ProviderResource[],
+): Images[string] {
+  const targets = Object.entries(images.targets).map(
+    ([target, { target: stage }]) =>
+      [target, { repository: imageRepository(configuration, { name, images }, target), stage }] as const,
   );
+  const build = new ImageBuild(
+    name,
+    {
+      mode: images.mode,
+      targets: Object.fromEntries(targets),
+      tag: images.tag ?? configuration.environment,
+      context: path,
+      dockerfile: images.dockerfile && `${path}/${images.dockerfile}`,
+      buildArguments: images.buildArguments,
+      secrets: files.buildSecrets[name],
+      platforms: images.platforms,
+      cache: images.cache,
+      labels: images.labels,
+      buildOnPreview: images.buildOnPreview,
+    },
+    { providers },
+  );
+  return build.images;
 }

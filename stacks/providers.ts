@@ -33,7 +33,11 @@ export function postgresqlProvider(database: NonNullable<Configuration['database
  * uses it.
  */
 export function imageProviders(configuration: Configuration): pulumi.ProviderResource[] {
-  const modes = new Set(Object.values(configuration.applications).map((application) => application.images.mode));
+  const sources = [
+    ...Object.values(configuration.applications),
+    ...(configuration.operationsApi ? [configuration.operationsApi] : []),
+  ];
+  const modes = new Set(sources.map(({ images }) => images.mode));
   const { server, username, password } = configuration.registry;
   const login = { address: server, username: username.output(), password: password.output() };
   const providers: pulumi.ProviderResource[] = [];

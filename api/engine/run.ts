@@ -10,6 +10,7 @@ import * as langrpc from '@pulumi/pulumi/proto/language_grpc_pb.js';
 import { startServer } from '../../plugins/framework/server.ts';
 import { PLUGINS } from '../../plugins/index.ts';
 import { plannedStatements } from '../../plugins/postgresql/statements.ts';
+import { setBcryptCost } from '../../plugins/random/strings.ts';
 import { deployTenant } from '../../stacks/database.ts';
 import type { Credentials, Step } from '../model.ts';
 import { runCli } from './cli.ts';
@@ -39,6 +40,8 @@ export interface Runner {
 
 /** Starts the plugins; the environment of the process holds the backend's address and the passphrase. */
 export async function createRunner(send: (message: FromRunner) => void): Promise<Runner> {
+  // Nobody reads the hash of a tenant's password, and at the usual cost it takes a tenth of a second for each.
+  setBcryptCost(4);
   const servers = await Promise.all(
     WARM.map(async (name) => [name, (await startServer(await PLUGINS[name]())).port] as const),
   );

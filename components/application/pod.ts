@@ -38,8 +38,30 @@ export interface PodArguments {
   readonly resources?: ComputeResources;
   readonly userId?: number;
   readonly restartPolicy: 'Always' | 'Never';
-  /** Probes and a named port; left out for a Job. */
-  readonly http?: { readonly port: number; readonly healthPath: string };
+  /** Probes and named ports; left out for a Job. */
+  readonly http?: HttpArguments;
+  /** Further digests that make the pods roll when they change. @default none */
+  readonly checksums?: readonly pulumi.Input<string>[];
+  /** The ServiceAccount's token, for a process that talks to the Kubernetes API. @default false */
+  readonly automountServiceAccountToken?: boolean;
+  /** How the process is ended. @default at once, and after 30 seconds by force */
+  readonly shutdown?: {
+    /** Seconds before the process is told: as long as proxies may need to learn that the pod is going. */
+    readonly delaySeconds: number;
+    /** Seconds for all of it. */
+    readonly graceSeconds: number;
+  };
+  /** Labels of the pods that are spread over the nodes, where they can be. @default not spread */
+  readonly spread?: Readonly<Record<string, string>>;
+}
+
+export interface HttpArguments {
+  readonly port: number;
+  readonly healthPath: string;
+  /** Path that answers 200 while requests are welcome. @default `healthPath` */
+  readonly readyPath?: string;
+  /** Port of metrics. @default none */
+  readonly metricsPort?: number;
 }
 
 const DEFAULT_RESOURCES: ComputeResources = {
@@ -54,12 +76,14 @@ const DEFAULT_RESOURCES: ComputeResources = {
 export function podTemplate(args: PodArguments): kubernetes.core.v1.PodTemplateSpec {
   const user = args.userId ?? 10001;
   return {
-    metadata: { labels: { ...args.labels }, annotations: checksums([...(args.configMaps ?? []), ...args.secrets]) },
+    metadata: { labels: { ...args.labels }, annotations: checksums(args) },
     spec: {
       restartPolicy: args.restartPolicy,
       serviceAccountName: args.serviceAccountName,
-      // The application does not talk to the Kubernetes API, so it holds no token for it.
-      automountServiceAccountToken: false,
+      // Who does not talk to the Kubernetes API holds no token for it.
+      automountServiceAccountToken: args.automountServiceAccountToken ?? false,
+      terminationGracePeriodSeconds: args.shutdown?.graceSeconds,
+      topologySpreadConstraints: args.spread && [spread(args.spread)],
       imagePullSecrets: (args.imagePullSecrets ?? []).map((name) => ({ name })),
       securityContext: {
         runAsNonRoot: true,
@@ -98,17 +122,33 @@ function container(args: PodArguments): kubernetes.core.v1.Container {
       { name: 'tmp', mountPath: '/tmp' },
       ...(args.mounts ?? []).map((mount) => ({ name: mount.name, mountPath: mount.path, readOnly: true })),
     ],
+    lifecycle: args.shutdown && { preStop: { sleep: { seconds: args.shutdown.delaySeconds } } },
     ...(args.http && probes(args.http)),
   };
 }
 
-function probes(http: { port: number; healthPath: string }): Partial<kubernetes.core.v1.Container> {
-  const httpGet = { path: http.healthPath, port: 'http' };
+/** A preference, not a condition: a cluster of one node runs them all. */
+function spread(labels: Readonly<Record<string, string>>): kubernetes.core.v1.TopologySpreadConstraint {
   return {
-    ports: [{ name: 'http', containerPort: http.port, protocol: 'TCP' }],
+    maxSkew: 1,
+    topologyKey: 'kubernetes.io/hostname',
+    whenUnsatisfiable: 'ScheduleAnyway',
+    labelSelector: { matchLabels: { ...labels } },
+  };
+}
+
+function probes(http: HttpArguments): Partial<kubernetes.core.v1.Container> {
+  const httpGet = { path: http.healthPath, port: 'http' };
+  const port = (name: string, containerPort: number) => ({ name, containerPort, protocol: 'TCP' });
+  return {
+    ports: [port('http', http.port), ...(http.metricsPort === undefined ? [] : [port('metrics', http.metricsPort)])],
     // A slow start is not a failure: liveness counts only once the application has answered.
     startupProbe: { httpGet, periodSeconds: 1, failureThreshold: 60 },
-    readinessProbe: { httpGet, periodSeconds: 5, failureThreshold: 2 },
+    readinessProbe: {
+      httpGet: { path: http.readyPath ?? http.healthPath, port: 'http' },
+      periodSeconds: 5,
+      failureThreshold: 2,
+    },
     livenessProbe: { httpGet, periodSeconds: 10, failureThreshold: 6 },
   };
 }
@@ -120,11 +160,10 @@ function environment(values: Readonly<Record<string, pulumi.Input<string>>>): ku
 }
 
 /** One annotation for all: the values are read at start, so a change of one must make the pods roll. */
-function checksums(
-  references: readonly { readonly checksum?: pulumi.Input<string> }[],
-): pulumi.Input<Record<string, pulumi.Input<string>>> | undefined {
+function checksums(args: PodArguments): pulumi.Input<Record<string, pulumi.Input<string>>> | undefined {
+  const references = [...(args.configMaps ?? []), ...args.secrets];
   const known = references.flatMap(({ checksum }) => (checksum === undefined ? [] : [checksum]));
-  if (known.length === 0) return undefined;
-  const joined = pulumi.all(known).apply((all) => all.join('.'));
-  return { 'development-operations/configuration-checksum': joined };
+  const all = [...known, ...(args.checksums ?? [])];
+  if (all.length === 0) return undefined;
+  return { 'development-operations/configuration-checksum': pulumi.all(all).apply((texts) => texts.join('.')) };
 }

@@ -41,16 +41,26 @@ export function findings(name: string, args: PostgresDatabaseArguments): Finding
   for (const [role, physical] of Object.entries(names.roles)) {
     const path = `roles.${role}`;
     add(path, labelProblem(role));
-    add(path, subdomainProblem(`${name}-${role}`));
+    if (args.namespace !== undefined) add(path, subdomainProblem(`${args.objectName ?? name}-${role}`));
     add(path, prefixed(`(role "${physical}") `, identifierProblem('role', physical)));
     const owner = owners.get(physical);
     if (owner) add(path, `"${physical}" is also the name of ${owner} in PostgreSQL: give one of them another name`);
     owners.set(physical, `role "${role}"`);
     add(path, limitProblem(args.roles[role]?.connectionLimit));
   }
+  for (const role of Object.keys(args.rotations ?? {})) {
+    if (!(role in args.roles)) add(`rotations.${role}`, `there is no role "${role}": name one of ${roleList(args)}`);
+  }
+  for (const [index, schema] of (args.dropSchemas ?? []).entries()) {
+    if (!args.schemas.includes(schema)) add(`dropSchemas[${index}]`, `there is no schema "${schema}" in "schemas"`);
+  }
   add('connectionLimit', limitProblem(args.connectionLimit));
   add('connection.port', portProblem(args.connection.port ?? 5432));
   return found;
+}
+
+function roleList(args: PostgresDatabaseArguments): string {
+  return Object.keys(args.roles).sort().join(', ');
 }
 
 function prefixed(prefix: string, problem: string | undefined): string | undefined {

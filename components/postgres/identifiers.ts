@@ -11,6 +11,8 @@ const RESERVED_DATABASES = new Set(['postgres', 'template0', 'template1']);
 export function identifierProblem(kind: 'database' | 'role' | 'schema', name: string): string | undefined {
   if (name === '') return `is empty: name the ${kind}`;
   if (name.includes('\0')) return 'holds a zero byte, which PostgreSQL refuses';
+  // It would be sent as U+FFFD, so that two names could become one.
+  if (!name.isWellFormed()) return 'holds half of a surrogate pair, which has no form in UTF-8';
   const bytes = Buffer.byteLength(name, 'utf8');
   if (bytes > LONGEST_IDENTIFIER)
     return `is ${bytes} bytes long; an identifier of PostgreSQL has at most ${LONGEST_IDENTIFIER}`;

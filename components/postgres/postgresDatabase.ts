@@ -33,6 +33,8 @@ export interface ConnectionSettings {
   readonly rootCertificate?: pulumi.Input<string>;
   /** Folder at which pods mount that ConfigMap. @default '/etc/postgres' */
   readonly certificateFolder?: string;
+  /** Where pods find the certificate authority: a ConfigMap, or `ca.crt` in each Secret. @default 'configMap' */
+  readonly certificateIn?: 'configMap' | 'secret';
 }
 
 export type SslMode = 'disable' | 'require' | 'verify-ca' | 'verify-full';
@@ -48,9 +50,18 @@ export interface PostgresDatabaseArguments {
   readonly connectionLimit?: number;
   /** Refuse to delete the database, its schemas and their owner. @default true */
   readonly protect?: boolean;
-  /** Namespace of the Secrets and the ConfigMap. */
-  readonly namespace: pulumi.Input<string>;
+  /**
+   * Namespace of the Secrets and the ConfigMap.
+   * @default none: neither is made, and who needs the credentials takes them from `credentials`
+   */
+  readonly namespace?: pulumi.Input<string>;
+  /** First part of the names of the Secrets and the ConfigMap, a DNS-1123 subdomain. @default the component's name */
+  readonly objectName?: string;
   readonly connection: ConnectionSettings;
+  /** A text for each role; another text makes another password. @default none: a password stays as it is */
+  readonly rotations?: Readonly<Record<string, string>>;
+  /** Names of schemas that may be deleted with what they hold. @default none */
+  readonly dropSchemas?: readonly string[];
   /** Labels of the Secrets and the ConfigMap. @default none */
   readonly labels?: Readonly<Record<string, string>>;
 }
@@ -66,7 +77,12 @@ export class PostgresDatabase extends pulumi.ComponentResource {
   readonly owner: pulumi.Output<string>;
   /** The Secret with the connection settings of each login role, by its short name; usable when all grants are. */
   readonly connections: Readonly<Record<string, SecretReference>>;
-  /** Name of the ConfigMap with `ca.crt`, when there is a root certificate. */
+  /**
+   * The connection settings of each login role as libpq's variables (PGHOST, …), by its short name; secret, as they hold
+   * PGPASSWORD, and there when all grants are.
+   */
+  readonly credentials: Readonly<Record<string, pulumi.Output<Readonly<Record<string, string>>>>>;
+  /** Name of the ConfigMap with `ca.crt`, when there is a root certificate that goes into one. */
   readonly certificateConfigMapName: pulumi.Output<string> | undefined;
 
   /** @throws pulumi.RunError with every invalid argument. */
@@ -81,7 +97,9 @@ export class PostgresDatabase extends pulumi.ComponentResource {
     const schemas = this.createSchemas(name, args, database, owner);
     const grants = createGrants(name, { args, owner, roles, database, schemas, parent: this });
     this.certificateConfigMapName = this.createCertificate(name, args)?.metadata.name;
-    this.connections = this.createConnections(name, args, { database, roles, passwords, grants });
+    const made = { database, roles, passwords, grants };
+    this.connections = this.createConnections(name, args, made);
+    this.credentials = credentialsOf(args, made);
     this.database = database.name;
     this.owner = owner.name;
     this.registerOutputs({ database: this.database, owner: this.owner });
@@ -93,7 +111,11 @@ export class PostgresDatabase extends pulumi.ComponentResource {
 
   private createPasswords(name: string, args: PostgresDatabaseArguments): Record<string, pulumi.Output<string>> {
     const make = (role: string) =>
-      new RandomPassword(`${name}-password-${role}`, { length: PASSWORD_LENGTH, special: false }, { parent: this });
+      new RandomPassword(
+        `${name}-password-${role}`,
+        { length: PASSWORD_LENGTH, special: false, ...keepers(args.rotations?.[role]) },
+        { parent: this },
+      );
     return Object.fromEntries(roleNames(args).map((role) => [role, make(role).result]));
   }
 
@@ -142,19 +164,20 @@ export class PostgresDatabase extends pulumi.ComponentResource {
       new Schema(
         `${name}-schema-${schema}`,
         // Without dropCascade a schema with data is only ever deleted together with its database.
-        { name: schema, database: database.name, owner: owner.name },
+        { name: schema, database: database.name, owner: owner.name, ...dropCascade(args, schema) },
         { parent: this, protect: args.protect ?? true, deletedWith: database },
       );
     return Object.fromEntries([...args.schemas].sort().map((schema) => [schema, make(schema)]));
   }
 
   private createCertificate(name: string, args: PostgresDatabaseArguments): ConfigMap | undefined {
-    if (args.connection.rootCertificate === undefined) return undefined;
+    const { rootCertificate, certificateIn } = args.connection;
+    if (rootCertificate === undefined || certificateIn === 'secret' || args.namespace === undefined) return undefined;
     return new ConfigMap(
       `${name}-certificate`,
       {
-        metadata: { name: `${name}-certificate`, namespace: args.namespace, labels: args.labels },
-        data: { 'ca.crt': args.connection.rootCertificate },
+        metadata: { name: `${args.objectName ?? name}-certificate`, namespace: args.namespace, labels: args.labels },
+        data: { 'ca.crt': rootCertificate },
       },
       { parent: this },
     );
@@ -165,17 +188,14 @@ export class PostgresDatabase extends pulumi.ComponentResource {
     args: PostgresDatabaseArguments,
     made: Made,
   ): Record<string, SecretReference> {
+    if (args.namespace === undefined) return {};
     const make = (role: string): SecretReference => {
       const password = made.passwords[role] as pulumi.Output<string>;
-      const values = {
-        ...settings(args.connection),
-        PGDATABASE: made.database.name,
-        PGUSER: made.roles[role]?.name ?? '',
-      };
+      const values = { ...settingsOf(args, made, role), ...certificate(args.connection) };
       const secret = new Secret(
         `${name}-connection-${role}`,
         {
-          metadata: { name: `${name}-${role}`, namespace: args.namespace, labels: args.labels },
+          metadata: { name: `${args.objectName ?? name}-${role}`, namespace: args.namespace, labels: args.labels },
           type: 'Opaque',
           data: base64Values({ ...values, PGPASSWORD: password }),
         },
@@ -195,6 +215,39 @@ interface Made {
   readonly roles: Record<string, Role>;
   readonly passwords: Record<string, pulumi.Output<string>>;
   readonly grants: pulumi.Resource[];
+}
+
+/** Only where there is one, so that passwords made without it stay as they are. */
+function keepers(rotation: string | undefined): { keepers?: Record<string, string> } {
+  return rotation === undefined ? {} : { keepers: { rotation } };
+}
+
+function dropCascade({ dropSchemas }: PostgresDatabaseArguments, schema: string): { dropCascade?: true } {
+  return dropSchemas?.includes(schema) ? { dropCascade: true } : {};
+}
+
+function certificate(connection: ConnectionSettings): Record<string, pulumi.Input<string>> {
+  const { rootCertificate, certificateIn } = connection;
+  return rootCertificate !== undefined && certificateIn === 'secret' ? { 'ca.crt': rootCertificate } : {};
+}
+
+function credentialsOf(args: PostgresDatabaseArguments, made: Made): PostgresDatabase['credentials'] {
+  const granted = pulumi.all(made.grants.map((grant) => grant.urn));
+  const of = (role: string): pulumi.Output<Readonly<Record<string, string>>> => {
+    const values: pulumi.Output<Record<string, string>> = pulumi.all(settingsOf(args, made, role));
+    const password = made.passwords[role] as pulumi.Output<string>;
+    return pulumi.secret(
+      pulumi
+        .all([values, password, granted])
+        .apply(([plain, PGPASSWORD]): Record<string, string> => ({ ...plain, PGPASSWORD })),
+    );
+  };
+  return Object.fromEntries(roleNames(args).map((role) => [role, of(role)]));
+}
+
+/** What a role needs to connect, but for its password. */
+function settingsOf(args: PostgresDatabaseArguments, made: Made, role: string): Record<string, pulumi.Input<string>> {
+  return { ...settings(args.connection), PGDATABASE: made.database.name, PGUSER: made.roles[role]?.name ?? '' };
 }
 
 /** The connection settings that all roles share, as libpq's environment variables. */

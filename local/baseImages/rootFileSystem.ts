@@ -24,45 +24,77 @@ import { type AptSource, chooseSource } from './aptSources.ts';
 /** Not needed in a container. */
 const DISPENSABLE = ['var/cache/apt', 'var/lib/apt/lists', 'usr/share/doc', 'usr/share/man', 'usr/share/locale'];
 
+/** What a root file system holds beside the system itself. */
+export interface RootFileSystem {
+  /** Part of the file's name: another content has another one. */
+  readonly name: string;
+  /** What the progress shows. */
+  readonly title: string;
+  /** Packages of the distribution. */
+  readonly packages: readonly string[];
+  /** Adds what is in no package. */
+  readonly add: (directory: string) => Promise<void>;
+}
+
+/** With this machine's node and npm. */
+export const NODE_ROOT: RootFileSystem = {
+  name: `node-${process.versions.node}`,
+  title: `node ${process.versions.node}`,
+  packages: [],
+  add: addNode,
+};
+
+/** With the distribution's nginx. */
+export const NGINX_ROOT: RootFileSystem = {
+  name: 'nginx',
+  title: 'nginx',
+  packages: ['nginx'],
+  add: async (directory) => {
+    await run('chroot', [directory, '/usr/sbin/nginx', '-v']);
+  },
+};
+
 /**
- * A Debian (or Ubuntu) root file system with this machine's node and npm, as a tar file in the cache. From the mirror
- * and with the keyring that this machine's apt uses; packages are verified as apt does.
+ * A Debian (or Ubuntu) root file system as a tar file in the cache. From the mirror and with the keyring that this
+ * machine's apt uses; packages are verified as apt does.
  */
-export async function buildRootFileSystem(ctx: Pick<Context, 'progress'>): Promise<string> {
+export async function buildRootFileSystem(ctx: Pick<Context, 'progress'>, root: RootFileSystem): Promise<string> {
   const release = osRelease();
   const codename = release.VERSION_CODENAME ?? '';
   const parent = join(cacheDirectory(), 'base-images');
-  const tarball = join(parent, `${codename}-node-${process.versions.node}-${process.arch}-${trustStamp()}.tar`);
+  const tarball = join(parent, `${codename}-${root.name}-${process.arch}-${trustStamp()}.tar`);
   if (existsSync(tarball)) return tarball;
   const source = await machineSource(release.ID ?? '', codename);
   mkdirSync(parent, { recursive: true });
-  const directory = join(parent, `.${codename}.${process.pid}`);
+  const directory = join(parent, `.${codename}-${root.name}.${process.pid}`);
   removeAbandoned(parent);
   try {
-    await ctx.progress.step(
-      `base image: ${codename} with node ${process.versions.node} (debootstrap)`,
-      async (report) => {
-        await debootstrap(source, codename, directory, report);
-        report('adding node and npm');
-        await addNode(directory);
-        writeFileSync(join(directory, 'etc/ssl/certs/ca-certificates.crt'), `${trustedAuthorities()}\n`);
-        for (const path of DISPENSABLE) rmSync(join(directory, path), { recursive: true, force: true });
-        // apt needs its folders.
-        for (const path of ['var/cache/apt/archives/partial', 'var/lib/apt/lists/partial']) {
-          mkdirSync(join(directory, path), { recursive: true });
-        }
-        report('packing');
-        const temporary = `${tarball}.${process.pid}`;
-        await run('tar', ['--numeric-owner', '--one-file-system', '-cf', temporary, '-C', directory, '.'], {
-          timeoutMs: 5 * 60_000,
-        });
-        renameSync(temporary, tarball);
-      },
-    );
+    await ctx.progress.step(`base image: ${codename} with ${root.title} (debootstrap)`, async (report) => {
+      await debootstrap(source, codename, directory, root.packages, report);
+      report(`adding ${root.title}`);
+      await root.add(directory);
+      writeFileSync(join(directory, 'etc/ssl/certs/ca-certificates.crt'), `${trustedAuthorities()}\n`);
+      for (const path of DISPENSABLE) rmSync(join(directory, path), { recursive: true, force: true });
+      // apt needs its folders.
+      for (const path of ['var/cache/apt/archives/partial', 'var/lib/apt/lists/partial']) {
+        mkdirSync(join(directory, path), { recursive: true });
+      }
+      report('packing');
+      const temporary = `${tarball}.${process.pid}`;
+      await run('tar', ['--numeric-owner', '--one-file-system', '-cf', temporary, '-C', directory, '.'], {
+        timeoutMs: 5 * 60_000,
+      });
+      renameSync(temporary, tarball);
+    });
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
   return tarball;
+}
+
+/** The release's name, such as `bookworm`. */
+export function releaseName(): string {
+  return osRelease().VERSION_CODENAME ?? 'unknown';
 }
 
 function removeAbandoned(parent: string): void {
@@ -76,13 +108,14 @@ async function debootstrap(
   source: AptSource,
   codename: string,
   directory: string,
+  packages: readonly string[],
   report: (detail: string) => void,
 ): Promise<void> {
   const child = execa(
     program('debootstrap'),
     [
       '--variant=minbase',
-      '--include=ca-certificates',
+      `--include=${['ca-certificates', ...packages].join(',')}`,
       ...(source.keyring === undefined ? [] : [`--keyring=${source.keyring}`]),
       '--force-check-gpg',
       codename,

@@ -1,11 +1,12 @@
 /** Connections to one server: a small pool per database, opened when it is first needed, closed with the provider. */
 
-import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import type { Log } from '../framework/provider.ts';
 import type { ServerConfig } from './config.ts';
-import { connectError, ineffectiveError, isRetryable, statementError } from './errors.ts';
+import { connectError, errorCode, ineffectiveError, isRetryable, statementError } from './errors.ts';
+import { lockKey, roleLock } from './locks.ts';
+import { actingFor } from './membership.ts';
 import { literal } from './sql/quote.ts';
 
 /** Connections per database: the work is short, so more would only wait for locks. */
@@ -19,6 +20,9 @@ const LOCK_TIMEOUT_SECONDS = 120;
 const OLDEST_VERSION = 12;
 
 type NoticeMessage = { readonly code?: string | undefined; readonly message?: string | undefined };
+
+/** https://www.postgresql.org/docs/current/errcodes-appendix.html */
+const INSUFFICIENT_PRIVILEGE = '42501';
 
 /** GRANT and REVOKE that do nothing, or not all, for want of rights only warn (privilege_not_revoked, _not_granted). */
 const INEFFECTIVE: ReadonlySet<string> = new Set(['01006', '01007']);
@@ -40,11 +44,6 @@ export interface Session {
   query<Row extends pg.QueryResultRow>(text: string, values?: readonly unknown[]): Promise<Row[]>;
   /** A statement that changes something; shown in the debug log, with each of `secrets` replaced. */
   run(statement: string, secrets?: readonly string[]): Promise<void>;
-}
-
-/** A lock's name as the number that advisory locks take. */
-export function lockKey(name: string): string {
-  return createHash('sha256').update(`development-operations/${name}`).digest().readBigInt64BE(0).toString();
 }
 
 export class Server {
@@ -170,7 +169,7 @@ export class Server {
     if (this.#closed) throw new Error('the provider is closed');
     let client: pg.PoolClient;
     try {
-      client = await this.#connect(database, signal);
+      client = await this.#enter(database, signal);
     } catch (error) {
       if (signal.aborted) throw signal.reason;
       throw connectError(error, this.config, database);
@@ -193,6 +192,41 @@ export class Server {
       signal.removeEventListener('abort', abort);
       client.removeListener('error', onError);
       client.release(broken);
+    }
+  }
+
+  /** Where PUBLIC may not connect, an administrator without SUPERUSER enters as the owner may. */
+  async #enter(database: string, signal: AbortSignal): Promise<pg.PoolClient> {
+    try {
+      return await this.#connect(database, signal);
+    } catch (error) {
+      if (errorCode(error) !== INSUFFICIENT_PRIVILEGE || database === this.config.database) throw error;
+      const info = await this.info(signal);
+      if (info.superuser) throw error;
+      return await this.#enterAsOwner(database, signal, info);
+    }
+  }
+
+  /** The right to connect is looked at once, so that the membership lasts only until the connection is there. */
+  async #enterAsOwner(database: string, signal: AbortSignal, info: ServerInfo): Promise<pg.PoolClient> {
+    const home = this.config.database;
+    const [row] = await this.session(home, signal, (session) =>
+      session.query<{ owner: string }>(
+        'SELECT pg_catalog.pg_get_userbyid(datdba)::text AS owner FROM pg_catalog.pg_database WHERE datname = $1',
+        [database],
+      ),
+    );
+    const owner = row?.owner ?? '';
+    let client: pg.PoolClient | undefined;
+    const enter = async () => {
+      client = await this.#connect(database, signal);
+      return client;
+    };
+    try {
+      return await this.session(home, signal, (session) => actingFor(session, info, [owner], enter), [roleLock(owner)]);
+    } catch (error) {
+      client?.release();
+      throw error;
     }
   }
 

@@ -41,7 +41,7 @@ const FLAG: Field = { type: 'boolean', default: false };
 const MILLISECONDS: Field = { type: 'integer', minimum: 0 };
 const COMPUTED: Field = { type: 'string', computed: true, identifier: true };
 
-const role: Definition = {
+export const role: Definition = {
   deleteBeforeReplace: false,
   fields: {
     assumeRole: { type: 'string', identifier: true },
@@ -69,7 +69,7 @@ const role: Definition = {
   },
 };
 
-const database: Definition = {
+export const database: Definition = {
   deleteBeforeReplace: false,
   fields: {
     allowConnections: { type: 'boolean', default: true },
@@ -86,7 +86,7 @@ const database: Definition = {
   },
 };
 
-const schema: Definition = {
+export const schema: Definition = {
   deleteBeforeReplace: false,
   fields: {
     database: { ...COMPUTED, forceNew: true },
@@ -98,7 +98,7 @@ const schema: Definition = {
   },
 };
 
-const extension: Definition = {
+export const extension: Definition = {
   deleteBeforeReplace: false,
   fields: {
     createCascade: FLAG,
@@ -110,7 +110,7 @@ const extension: Definition = {
   },
 };
 
-const grant: Definition = {
+export const grant: Definition = {
   deleteBeforeReplace: true,
   fields: {
     columns: { type: 'set', forceNew: true },
@@ -140,13 +140,13 @@ const grant: Definition = {
   },
 };
 
-const grantRole: Definition = {
+export const grantRole: Definition = {
   // Both would be one and the same membership: creating first, the deletion would take the new one away.
   deleteBeforeReplace: true,
   fields: { grantRole: ROLE, role: ROLE, withAdminOption: { ...FLAG, forceNew: true } },
 };
 
-const defaultPrivileges: Definition = {
+export const defaultPrivileges: Definition = {
   deleteBeforeReplace: true,
   fields: {
     database: ROLE,
@@ -162,18 +162,6 @@ const defaultPrivileges: Definition = {
     schema: { type: 'string', forceNew: true, identifier: true },
     withGrantOption: { ...FLAG, forceNew: true },
   },
-};
-
-/** By type token. `DefaultPrivileg` is the former name of `DefaultPrivileges`. */
-export const DEFINITIONS: Readonly<Record<string, Definition>> = {
-  'postgresql:index/database:Database': database,
-  'postgresql:index/defaultPrivileg:DefaultPrivileg': defaultPrivileges,
-  'postgresql:index/defaultPrivileges:DefaultPrivileges': defaultPrivileges,
-  'postgresql:index/extension:Extension': extension,
-  'postgresql:index/grant:Grant': grant,
-  'postgresql:index/grantRole:GrantRole': grantRole,
-  'postgresql:index/role:Role': role,
-  'postgresql:index/schema:Schema': schema,
 };
 
 /** Types with a `name` get one from the resource's name where none is given. */

@@ -5,6 +5,7 @@
  */
 
 import type { ServerInfo, Session } from './connection.ts';
+import { lockKey, roleLock } from './locks.ts';
 import { identifier } from './sql/quote.ts';
 
 const OPTIONS_SINCE = 16;
@@ -41,7 +42,10 @@ async function standing(session: Session, role: string, version: number): Promis
   return row;
 }
 
-/** Runs `work` while the connected role acts for each of `roles` that exists. A superuser needs nothing for it. */
+/**
+ * Runs `work` while the connected role acts for each of `roles` that exists. A superuser needs nothing for it. Outside a
+ * transaction the caller holds the locks of the roles.
+ */
 export async function actingFor<T>(
   session: Session,
   info: ServerInfo,
@@ -51,7 +55,9 @@ export async function actingFor<T>(
   if (info.superuser) return work();
   const granted: string[] = [];
   const paused: string[] = [];
-  for (const role of new Set(roles.filter((name) => name !== '' && name !== info.user))) {
+  for (const role of [...new Set(roles)].filter((name) => name !== '' && name !== info.user).sort()) {
+    // A membership that somebody else has taken for a moment would be gone before it is used.
+    await session.query('SELECT pg_catalog.pg_advisory_xact_lock($1)', [lockKey(roleLock(role))]);
     const found = await standing(session, role, info.version);
     // Acting for a superuser cannot be granted; the statement itself will say what is missing.
     if (!found || found.acts || found.superuser || role.startsWith('pg_')) continue;

@@ -1,6 +1,7 @@
 /** The package's schema for the types that are here: `pulumi import` writes code from it. */
 
-import { DEFINITIONS, type Field } from './definitions.ts';
+import type { Field } from './definitions.ts';
+import { TYPES } from './types.ts';
 
 type TypeSpec = Readonly<Record<string, unknown>>;
 
@@ -14,12 +15,19 @@ function typeSpec(field: Field): TypeSpec {
 
 /** JSON of a Pulumi package schema. */
 export function packageSchema(plugin: { readonly name: string; readonly version: string }): string {
-  const resources = Object.entries(DEFINITIONS).map(([token, { fields }]) => {
-    const specs = Object.entries(fields).map(([name, field]): [string, TypeSpec] => [name, typeSpec(field)]);
-    const properties = Object.fromEntries(specs);
-    // A name that is not given is made up (autonaming).
-    const required = Object.keys(fields).filter((name) => fields[name]?.required && name !== 'name');
-    return [token, { properties, required, inputProperties: properties, requiredInputs: required }];
-  });
+  const resources = Object.entries(TYPES).map(
+    ([
+      token,
+      {
+        definition: { fields },
+      },
+    ]) => {
+      const specs = Object.entries(fields).map(([name, field]): [string, TypeSpec] => [name, typeSpec(field)]);
+      const properties = Object.fromEntries(specs);
+      // A name that is not given is made up (autonaming).
+      const required = Object.keys(fields).filter((name) => fields[name]?.required && name !== 'name');
+      return [token, { properties, required, inputProperties: properties, requiredInputs: required }];
+    },
+  );
   return JSON.stringify({ name: plugin.name, version: plugin.version, resources: Object.fromEntries(resources) });
 }

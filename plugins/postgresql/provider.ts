@@ -24,29 +24,12 @@ import { containsUnknown, type PropertyMap, UNKNOWN, unwrapMap } from '../framew
 import { check } from './check.ts';
 import { configFailures, serverConfig } from './config.ts';
 import { Server } from './connection.ts';
-import { DEFINITIONS, type Definition } from './definitions.ts';
+import type { Definition } from './definitions.ts';
 import { diff, planned } from './diff.ts';
 import { packageSchema } from './packageSchema.ts';
-import { database } from './resources/database.ts';
-import { defaultPrivileges } from './resources/defaultPrivileges.ts';
-import { extension } from './resources/extension.ts';
-import { grant } from './resources/grant.ts';
-import { grantRole } from './resources/grantRole.ts';
 import type { Context, Handler } from './resources/handler.ts';
-import { role } from './resources/role.ts';
-import { schema } from './resources/schema.ts';
 import { importedInputs, refreshedInputs, stateOf } from './state.ts';
-
-const HANDLERS: Readonly<Record<string, Handler>> = {
-  'postgresql:index/database:Database': database,
-  'postgresql:index/defaultPrivileg:DefaultPrivileg': defaultPrivileges,
-  'postgresql:index/defaultPrivileges:DefaultPrivileges': defaultPrivileges,
-  'postgresql:index/extension:Extension': extension,
-  'postgresql:index/grant:Grant': grant,
-  'postgresql:index/grantRole:GrantRole': grantRole,
-  'postgresql:index/role:Role': role,
-  'postgresql:index/schema:Schema': schema,
-};
+import { TYPES } from './types.ts';
 
 export class PostgresProvider implements Provider {
   // As the official plugin: values arrive without marks, and the engine marks the outputs of secret inputs.
@@ -164,13 +147,13 @@ export class PostgresProvider implements Provider {
   }
 
   #definition(type: string): Definition {
-    const definition = DEFINITIONS[type];
+    const definition = TYPES[type]?.definition;
     if (!definition) throw new UnsupportedTypeError(this.plugin, type);
     return definition;
   }
 
   #handler(type: string): Handler {
-    const handler = HANDLERS[type];
+    const handler = TYPES[type]?.handler;
     if (!handler) throw new UnsupportedTypeError(this.plugin, type);
     return handler;
   }

@@ -1,26 +1,39 @@
 import type { Finding } from '../../components/findings.ts';
 import { physicalNames } from '../../components/postgres/arguments.ts';
 import { databaseName, identifierProblem } from '../../components/postgres/identifiers.ts';
-import type { ApplicationConfiguration, Configuration, DatabaseConfiguration } from '../config.ts';
+import type { ApplicationConfiguration, Configuration, DatabaseConfiguration, ImagesConfiguration } from '../config.ts';
+import { type Add, type Claims, claim } from './claims.ts';
 import { keyPath } from './findings.ts';
+import { claimOperations, operationsFindings } from './operationsRelations.ts';
+
+export { OPERATIONS_API } from './operationsRelations.ts';
 
 /** What no single value shows: references between keys, and names that must differ. */
 export function relationFindings(configuration: Configuration): Finding[] {
   const found: Finding[] = [];
   const add: Add = (path, problem) => problem && found.push({ path: keyPath(path), problem });
   sectionFindings(configuration, add);
+  operationsFindings(configuration, add);
   const claims: Claims = new Map();
+  claimOperations(configuration, claims, add);
   for (const name of Object.keys(configuration.applications).sort()) {
     const application = configuration.applications[name];
     if (!application) continue;
     const path = ['applications', name];
+    claim(claims, 'application', name, path, add);
     referenceFindings(application, path, add);
     if (application.database) databaseFindings(configuration, name, application.database, path, claims, add);
     objectFindings(name, application, path, claims, add);
     if (!configuration.registry) continue;
     for (const target of Object.keys(application.images.targets).sort()) {
       const at = [...path, 'images', 'targets', target];
-      claim(claims, 'repository', imageRepository(configuration, name, target), at, add);
+      claim(
+        claims,
+        'repository',
+        imageRepository(configuration, { name, images: application.images }, target),
+        at,
+        add,
+      );
     }
   }
   pullFindings(configuration, add);
@@ -28,11 +41,14 @@ export function relationFindings(configuration: Configuration): Finding[] {
 }
 
 /** The repository of one image, with its registry. */
-export function imageRepository(configuration: Configuration, application: string, target: string): string {
+export function imageRepository(
+  configuration: Configuration,
+  { name, images }: { readonly name: string; readonly images: ImagesConfiguration },
+  target: string,
+): string {
   const { server, repositoryPrefix } = configuration.registry;
-  const own = configuration.applications[application]?.images.targets[target]?.repository;
-  const name = target === 'main' ? application : `${application}-${target}`;
-  return [server, own ?? [repositoryPrefix, name].filter(Boolean).join('/')].join('/');
+  const last = target === 'main' ? name : `${name}-${target}`;
+  return [server, images.targets[target]?.repository ?? [repositoryPrefix, last].filter(Boolean).join('/')].join('/');
 }
 
 /** What the database of an application is made of, with the defaults that depend on other keys. */
@@ -42,17 +58,6 @@ export function tenantDatabase(configuration: Configuration, application: string
     schemas: database.schemas ?? [application.replaceAll('-', '_')],
     roles: database.roles,
   };
-}
-
-type Add = (path: readonly PropertyKey[], problem: string | undefined) => void;
-/** Who holds a name, by kind and name. */
-type Claims = Map<string, readonly PropertyKey[]>;
-
-function claim(claims: Claims, kind: string, name: string, path: readonly PropertyKey[], add: Add): void {
-  const key = `${kind} ${name}`;
-  const holder = claims.get(key);
-  if (holder) add(path, `the ${kind} "${name}" is already that of ${keyPath(holder)}: give one of them another name`);
-  else claims.set(key, path);
 }
 
 function sectionFindings(configuration: Configuration, add: Add): void {

@@ -1,15 +1,16 @@
 import * as z from 'zod';
 import { LONGEST_APPLICATION_NAME } from '../../components/application/limits.ts';
-import { repositoryPathProblem, serverProblem, tagProblem } from '../../components/image/reference.ts';
+import { repositoryPathProblem, serverProblem } from '../../components/image/reference.ts';
 import {
   environmentVariableProblem,
   labelProblem,
-  secretKeyProblem,
   serviceNameProblem,
   subdomainProblem,
 } from '../../components/kubernetes/names.ts';
 import { identifierProblem } from '../../components/postgres/identifiers.ts';
+import { images } from './images.ts';
 import { type Environment, flag, integer, list, named, oneOf, reference, secret, section, text } from './leaves.ts';
+import { gateway, loadBalancer, operationsApi } from './operations.ts';
 
 /** The schema of the whole configuration: each key below `development-operations:`, with its defaults. */
 export function configurationSchema(environment: Environment, stackName: string) {
@@ -24,6 +25,9 @@ export function configurationSchema(environment: Environment, stackName: string)
     applications: named(application(environment), (name) => serviceNameProblem(name, LONGEST_APPLICATION_NAME)).default(
       {},
     ),
+    gateway: gateway(environment).optional(),
+    loadBalancer: loadBalancer(environment).optional(),
+    operationsApi: operationsApi(environment).optional(),
   });
 }
 
@@ -125,32 +129,6 @@ function application(environment: Environment) {
     resourceFiles: list(text('a pattern such as "kubernetes/*.yaml"'), 'a list of patterns').default([]),
     /** Cluster-scoped kinds that the resource files may hold. */
     allowClusterScoped: list(text('a kind such as "ClusterRole"'), 'a list of kinds').default([]),
-  });
-}
-
-function images(environment: Environment) {
-  return section({
-    mode: oneOf(['build', 'existing']).default('build'),
-    /** Tag that is pushed or looked up. @default the environment's name */
-    tag: reference(environment, 'a tag', tagProblem).optional(),
-    targets: named(
-      section({
-        /** Stage of the Dockerfile. @default the target's name */
-        target: text('a stage of the Dockerfile').optional(),
-        /** Repository below the registry. @default prefix, application and, but for `main`, the target's name */
-        repository: text('a repository below the registry', repositoryPathProblem).optional(),
-      }),
-      labelProblem,
-    ).default({ main: {} }),
-    /** @default 'Dockerfile' in the application's folder */
-    dockerfile: text('a path below the folder of the application').optional(),
-    buildArguments: named(reference(environment, 'a text'), environmentVariableProblem).default({}),
-    /** Files with secrets by the id of their mount, such as npmrc. */
-    secretFiles: named(reference(environment, 'the path of a file'), secretKeyProblem).default({}),
-    platforms: list(text('a platform such as "linux/amd64"'), 'a list of platforms').optional(),
-    cache: oneOf(['none', 'inline', 'registry']).default('none'),
-    labels: z.record(z.string(), text('a text')).optional(),
-    buildOnPreview: flag().default(false),
   });
 }
 

@@ -197,6 +197,81 @@ describe('PostgresDatabase', () => {
     assert.equal(await checksum('a', true), UNKNOWN);
   });
 
+  it('makes no object of Kubernetes without a namespace, and hands the credentials over', async () => {
+    const recording = await record();
+    const { namespace: _none, ...rest } = args;
+    const database = new PostgresDatabase('db', rest);
+    const all = await recording.registrations();
+    assert.deepEqual(
+      all.filter(({ type }) => type.startsWith('kubernetes:')).map(({ name }) => name),
+      [],
+    );
+    assert.equal(database.certificateConfigMapName, undefined);
+    assert.deepEqual(database.connections, {});
+    assert.deepEqual(Object.keys(database.credentials), ['application', 'migrations', 'readonly']);
+    assert.deepEqual(await resolved(database.credentials.readonly), {
+      value: {
+        PGDATABASE: 'orders_dev',
+        PGHOST: 'db.example.com',
+        PGPASSWORD: PASSWORD,
+        PGPORT: '15432',
+        PGSSLMODE: 'verify-full',
+        PGSSLROOTCERT: '/etc/postgres/ca.crt',
+        PGUSER: 'orders_dev_readonly',
+      },
+      secret: true,
+    });
+  });
+
+  it('does not know the credentials before there is a password', async () => {
+    await record({ preview: true });
+    const database = new PostgresDatabase('db', args);
+    assert.deepEqual(await resolved(database.credentials.readonly), { value: UNKNOWN, secret: true });
+  });
+
+  it('makes another password when a role is rotated, and changes nothing for the others', async () => {
+    const recording = await record();
+    new PostgresDatabase('db', { ...args, rotations: { application: '2' } });
+    assert.deepEqual((await recording.find('db-password-application')).inputs, {
+      length: 32,
+      special: false,
+      keepers: { rotation: '2' },
+    });
+    assert.deepEqual((await recording.find('db-password-readonly')).inputs, { length: 32, special: false });
+  });
+
+  it('deletes with what they hold only the schemas that are given up', async () => {
+    const recording = await record();
+    new PostgresDatabase('db', { ...args, schemas: ['orders', 'audit'], dropSchemas: ['audit'] });
+    assert.deepEqual(pick(await recording.find('db-schema-audit'), 'dropCascade'), { dropCascade: true });
+    assert.deepEqual(pick(await recording.find('db-schema-orders'), 'dropCascade'), {});
+  });
+
+  it('takes another name for its objects, and the certificate authority into the Secrets', async () => {
+    const recording = await record();
+    const database = new PostgresDatabase('db', {
+      ...args,
+      objectName: 'orders-dev',
+      connection: { ...args.connection, certificateIn: 'secret' },
+    });
+    const secret = await recording.find('db-connection-readonly');
+    assert.equal((secret.inputs.metadata as { name: string }).name, 'orders-dev-readonly');
+    const data = (secret.inputs.data as { secret: Record<string, string> }).secret;
+    assert.equal(Buffer.from(data['ca.crt'] ?? '', 'base64').toString(), 'PEM');
+    assert.equal(database.certificateConfigMapName, undefined);
+    assert.ok(!(await recording.registrations()).some(({ type }) => type.endsWith(':ConfigMap')));
+  });
+
+  it('refuses to rotate or to give up what is not there', async () => {
+    await record();
+    const found = findingsOf(
+      () => new PostgresDatabase('db', { ...args, rotations: { nobody: '1' }, dropSchemas: ['nothing'] }),
+    );
+    assert.equal(found.length, 2, found.join('\n'));
+    assert.match(found[0] ?? '', /^rotations\.nobody: there is no role "nobody": name one of application, /);
+    assert.match(found[1] ?? '', /^dropSchemas\[0\]: there is no schema "nothing"/);
+  });
+
   it('names every invalid argument at once', async () => {
     await record();
     const found = findingsOf(

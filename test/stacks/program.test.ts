@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as pulumi from '@pulumi/pulumi';
 import { parse } from 'yaml';
+import { issue } from '../../local/pki.ts';
 import { DIGEST, type Recording, record, resolved } from '../components/mocks.ts';
 import { texts } from './source.ts';
 
@@ -26,8 +27,17 @@ describe('the program', () => {
   const { stackTraceLimit, prepareStackTrace } = Error;
   let directory: string;
 
-  before(() => {
+  before(async () => {
     directory = mkdtempSync(join(tmpdir(), 'program-'));
+    const { certFile, keyFile, caFile } = await issue(
+      { directory },
+      { name: 'x', commonName: 'x', usages: ['server'] },
+    );
+    Object.assign(process.env, {
+      DEVOPS_GATEWAY_CERTIFICATE_FILE: certFile,
+      DEVOPS_GATEWAY_KEY_FILE: keyFile,
+      DEVOPS_CA_FILE: caFile,
+    });
     for (const name of FILES) {
       process.env[name] = join(directory, name);
       writeFileSync(join(directory, name), `canary of ${name}`);
@@ -77,7 +87,8 @@ describe('the program', () => {
       assert.equal((await recording.find('orders-database-database')).provider, 'postgresql');
       const builds = all.filter((one) => one.type === 'docker-build:index:Image').map((one) => one.name);
       const built = stack === 'local' || stack === 'dev';
-      assert.deepEqual(builds.sort(), built ? ['orders-main', 'orders-migrations'] : []);
+      const api = stack === 'local' ? ['operations-api-main'] : [];
+      assert.deepEqual(builds.sort(), built ? [...api, 'orders-main', 'orders-migrations'] : []);
       assert.equal(recording.calls.length, built ? 0 : 2);
       const isProtected = all.some((one) => one.protect);
       assert.equal(isProtected, stack === 'staging' || stack === 'prod');

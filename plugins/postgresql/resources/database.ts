@@ -18,7 +18,7 @@ const FORCE_SINCE = 13;
 
 export const database: Handler = {
   async create({ server, signal }, values) {
-    const attributes = attributesOf(values);
+    const attributes = databaseAttributes(values);
     const info = await server.info(signal);
     const owner = attributes.owner ?? '';
     // Outside a transaction, as CREATE DATABASE asks for; the owner's lock keeps two of us from taking back each
@@ -27,7 +27,7 @@ export const database: Handler = {
     await server.session(
       server.config.database,
       signal,
-      (session) => actingFor(session, info, [owner], () => session.run(createDatabaseSql(attributes, info.user))),
+      (session) => actingFor(session, info, [owner], () => session.run(createDatabaseSql(attributes))),
       locks,
     );
     return attributes.name;
@@ -48,8 +48,8 @@ export const database: Handler = {
     const name = text(olds, 'name');
     const live = await liveDatabase(context, name);
     if (!live) throw new Error(`database "${name}" is not there any more: run pulumi refresh`);
-    const before = attributesOf(live);
-    const next = attributesOf(values);
+    const before = databaseAttributes(live);
+    const next = databaseAttributes(values);
     const owner = next.owner ?? '';
     if (boolean(values, 'alterObjectOwnership') && owner !== '' && owner !== before.owner) {
       await reassignObjects(context, name, owner);
@@ -64,7 +64,7 @@ export const database: Handler = {
           for (const statement of alterDatabaseSql(before, next)) await session.run(statement);
         });
       },
-      [databaseLock(name), roleLock(owner)],
+      [...new Set([databaseLock(name), roleLock(owner), roleLock(before.owner ?? '')])],
     );
   },
 
@@ -107,7 +107,7 @@ async function reassignObjects(context: Context, name: string, owner: string): P
   });
 }
 
-function attributesOf(values: PropertyMap): DatabaseAttributes {
+export function databaseAttributes(values: PropertyMap): DatabaseAttributes {
   return {
     name: text(values, 'name'),
     owner: optionalText(values, 'owner'),

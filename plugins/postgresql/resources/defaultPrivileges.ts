@@ -4,16 +4,11 @@ import type { PropertyMap } from '../../framework/values.ts';
 import type { Session } from '../connection.ts';
 import { actingFor } from '../membership.ts';
 import { boolean, optionalText, text, texts } from '../plain.ts';
-import {
-  type DefaultPrivilegeChange,
-  grantDefaultSql,
-  revokeDefaultGrantOptionSql,
-  revokeDefaultSql,
-} from '../sql/grant.ts';
+import { convergeDefaultSql, type DefaultPrivilegeChange, type LiveTarget, revokeDefaultSql } from '../sql/grant.ts';
 import { expandPrivileges, sameSet } from '../sql/privileges.ts';
 import { PUBLIC } from '../sql/quote.ts';
 import { notImportable } from './grantRole.ts';
-import { granteeOid, type LiveTarget } from './grantTargets.ts';
+import { granteeOid } from './grantTargets.ts';
 import {
   type Context,
   change,
@@ -46,7 +41,7 @@ export const defaultPrivileges: Handler = {
     if (!(await databaseExists(context, database))) return undefined;
     const info = await context.server.info(context.signal);
     return context.server.session(database, context.signal, async (session) => {
-      const { privileges, ...rest } = changeOf(values);
+      const { privileges, ...rest } = defaultChange(values);
       if (!(await isThere(session, rest))) return undefined;
       const live = await liveDefaults(session, rest);
       const wanted = expandPrivileges(rest.objectType, privileges, info.version);
@@ -63,12 +58,12 @@ export const defaultPrivileges: Handler = {
   async delete(context, values) {
     const database = text(values, 'database');
     if (!(await databaseExists(context, database))) return;
-    const { privileges, ...rest } = changeOf(values);
+    const { privileges, ...rest } = defaultChange(values);
     await change(context, database, [databaseLock(database)], async (session, info) => {
       if (!(await isThere(session, rest))) return;
       const granted = expandPrivileges(rest.objectType, privileges, info.version);
       const live = await liveDefaults(session, rest);
-      const taken = live.privileges.filter((privilege) => granted.includes(privilege));
+      const taken = live.privileges.filter((privilege) => granted.includes(privilege)).sort();
       if (taken.length === 0) return;
       await actingFor(session, info, [rest.owner], () => session.run(revokeDefaultSql({ ...rest, privileges: taken })));
     });
@@ -76,7 +71,7 @@ export const defaultPrivileges: Handler = {
 };
 
 async function converge(context: Context, values: PropertyMap): Promise<void> {
-  const { privileges, ...rest } = changeOf(values);
+  const { privileges, ...rest } = defaultChange(values);
   const database = text(values, 'database');
   await change(context, database, [databaseLock(database)], async (session, info) => {
     for (const role of [rest.owner, rest.role]) {
@@ -85,21 +80,14 @@ async function converge(context: Context, values: PropertyMap): Promise<void> {
     }
     const wanted = expandPrivileges(rest.objectType, privileges, info.version);
     const live = await liveDefaults(session, rest);
-    const extra = live.privileges.filter((privilege) => !wanted.includes(privilege));
-    const passed = live.grantable.filter((privilege) => wanted.includes(privilege));
-    const had = rest.withGrantOption ? live.grantable : live.privileges;
-    const missing = wanted.filter((privilege) => !had.includes(privilege));
+    const statements = convergeDefaultSql(rest, live, wanted);
     await actingFor(session, info, [rest.owner], async () => {
-      if (extra.length > 0) await session.run(revokeDefaultSql({ ...rest, privileges: extra }));
-      if (!rest.withGrantOption && passed.length > 0) {
-        await session.run(revokeDefaultGrantOptionSql({ ...rest, privileges: passed }));
-      }
-      if (missing.length > 0) await session.run(grantDefaultSql({ ...rest, privileges: missing }));
+      for (const statement of statements) await session.run(statement);
     });
   });
 }
 
-function changeOf(values: PropertyMap): DefaultPrivilegeChange {
+export function defaultChange(values: PropertyMap): DefaultPrivilegeChange {
   return {
     owner: text(values, 'owner'),
     role: text(values, 'role'),

@@ -9,7 +9,7 @@ export const extension: Handler = {
   async create(context, values) {
     const database = databaseOf(context, values);
     await change(context, database, [databaseLock(database)], (session) =>
-      session.run(createExtensionSql(attributesOf(values))),
+      session.run(createExtensionSql(extensionAttributes(values))),
     );
     return `${database}.${text(values, 'name')}`;
   },
@@ -29,7 +29,7 @@ export const extension: Handler = {
     const live = await liveExtension(context, database, name);
     if (!live) throw new Error(`extension "${name}" is not in database "${database}" any more: run pulumi refresh`);
     await change(context, database, [databaseLock(database)], async (session) => {
-      for (const statement of alterExtensionSql(attributesOf({ ...live, name }), attributesOf(values))) {
+      for (const statement of alterExtensionSql(extensionAttributes({ ...live, name }), extensionAttributes(values))) {
         await session.run(statement);
       }
     });
@@ -49,7 +49,7 @@ function databaseOf({ server }: Context, values: PropertyMap): string {
   return text(values, 'database') || server.config.database;
 }
 
-function attributesOf(values: PropertyMap): ExtensionAttributes {
+export function extensionAttributes(values: PropertyMap): ExtensionAttributes {
   return {
     name: text(values, 'name'),
     schema: optionalText(values, 'schema'),

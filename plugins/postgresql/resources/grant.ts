@@ -5,11 +5,11 @@ import type { PropertyMap } from '../../framework/values.ts';
 import type { ServerInfo, Session } from '../connection.ts';
 import { actingFor } from '../membership.ts';
 import { boolean, text, texts } from '../plain.ts';
-import { type GrantChange, grantSql, revokeGrantOptionSql, revokeSql } from '../sql/grant.ts';
+import { convergeGrantSql, type GrantChange, takeGrantSql } from '../sql/grant.ts';
 import { allPrivileges, expandPrivileges, sameSet } from '../sql/privileges.ts';
 import { PUBLIC } from '../sql/quote.ts';
 import { notImportable } from './grantRole.ts';
-import { granteeOid, type LiveTarget, liveTargets, targetOf, targetOwners } from './grantTargets.ts';
+import { granteeOid, liveTargets, targetOf, targetOwners } from './grantTargets.ts';
 import {
   type Context,
   change,
@@ -43,22 +43,19 @@ export const grant: Handler = {
   async delete(context, values) {
     const database = text(values, 'database');
     if (!(await databaseExists(context, database))) return;
-    const { privileges, ...rest } = changeOf(values);
+    const { privileges, ...rest } = grantChange(values);
     await change(context, database, [databaseLock(database)], async (session, info) => {
       if (!(await isThere(session, values))) return;
       const granted = expandPrivileges(rest.objectType, privileges, info.version);
       const live = await liveTargets(session, rest, (await granteeOid(session, rest.role)) ?? 0);
       await actingFor(session, info, await targetOwners(session, rest), async () => {
-        for (const target of live) {
-          const taken = target.privileges.filter((privilege) => granted.includes(privilege));
-          if (taken.length > 0) await session.run(revokeSql(only(rest, target, taken)));
-        }
+        for (const statement of takeGrantSql(rest, live, granted)) await session.run(statement);
       });
     });
   },
 };
 
-function changeOf(values: PropertyMap): GrantChange {
+export function grantChange(values: PropertyMap): GrantChange {
   return {
     ...targetOf(values),
     role: text(values, 'role'),
@@ -67,19 +64,8 @@ function changeOf(values: PropertyMap): GrantChange {
   };
 }
 
-/** The same change for one object (or column) and other privileges. */
-function only(rest: Omit<GrantChange, 'privileges'>, target: LiveTarget, privileges: readonly string[]): GrantChange {
-  const what =
-    rest.objectType === 'column'
-      ? { columns: [target.object] }
-      : target.object === ''
-        ? {}
-        : { objects: [target.object] };
-  return { ...rest, ...what, privileges };
-}
-
 async function converge(context: Context, values: PropertyMap): Promise<void> {
-  const { privileges, ...rest } = changeOf(values);
+  const { privileges, ...rest } = grantChange(values);
   await change(context, rest.database, [databaseLock(rest.database)], async (session, info) => {
     const wanted = wantedPrivileges(rest.objectType, privileges, info);
     const grantee = await granteeOid(session, rest.role);
@@ -88,27 +74,9 @@ async function converge(context: Context, values: PropertyMap): Promise<void> {
     }
     const live = await liveTargets(session, rest, grantee);
     await actingFor(session, info, await targetOwners(session, rest), async () => {
-      for (const target of live) {
-        const extra = target.privileges.filter((privilege) => !wanted.includes(privilege));
-        if (extra.length > 0) await session.run(revokeSql(only(rest, target, extra)));
-        // An owner's own privileges have no grant option to take.
-        const passed = target.grantable.filter((privilege) => wanted.includes(privilege));
-        if (!rest.withGrantOption && passed.length > 0) {
-          await session.run(revokeGrantOptionSql(only(rest, target, passed)));
-        }
-      }
-      const missing = wanted.filter((privilege) => isMissing(rest, live, privilege));
-      if (missing.length > 0) await session.run(grantSql({ ...rest, privileges: missing }));
+      for (const statement of convergeGrantSql(rest, live, wanted)) await session.run(statement);
     });
   });
-}
-
-/** Also where an object that is named is not there: the statement then says so. */
-function isMissing(rest: Omit<GrantChange, 'privileges'>, live: readonly LiveTarget[], privilege: string): boolean {
-  const had = (target: LiveTarget) => (rest.withGrantOption ? target.grantable : target.privileges).includes(privilege);
-  const named = rest.objectType === 'column' ? (rest.columns ?? []).length : rest.objects.length;
-  const single = rest.objectType === 'database' || rest.objectType === 'schema';
-  return live.length < Math.max(named, single ? 1 : 0) || !live.every(had);
 }
 
 function wantedPrivileges(objectType: string, privileges: readonly string[], info: ServerInfo): string[] {

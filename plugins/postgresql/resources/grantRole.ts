@@ -52,7 +52,7 @@ function idOf(role: string, granted: string, admin: boolean): string {
   return [role, granted, String(admin)].join('_');
 }
 
-function membershipOf(values: PropertyMap): Membership {
+export function membershipOf(values: PropertyMap): Membership {
   return {
     role: text(values, 'role'),
     grantRole: text(values, 'grantRole'),

@@ -3,17 +3,8 @@
 import type { PropertyMap } from '../../framework/values.ts';
 import type { Session } from '../connection.ts';
 import { optionalText, text, texts } from '../plain.ts';
-import type { GrantTarget } from '../sql/grant.ts';
+import type { GrantTarget, LiveTarget } from '../sql/grant.ts';
 import { PUBLIC, routine } from '../sql/quote.ts';
-
-/** One object. */
-export interface LiveTarget {
-  /** As it is named in a statement: `table`, `function(argument types)`; '' for a database or a schema. */
-  readonly object: string;
-  readonly privileges: readonly string[];
-  /** Those of `privileges` that may be passed on. */
-  readonly grantable: readonly string[];
-}
 
 /** The relations that GRANT … ON ALL TABLES and ALL SEQUENCES reach (PostgreSQL documentation, GRANT). */
 const RELATION_KINDS: Readonly<Record<string, readonly string[]>> = {

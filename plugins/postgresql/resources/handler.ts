@@ -3,6 +3,8 @@
 import type { PropertyMap } from '../../framework/values.ts';
 import type { Server, ServerInfo, Session } from '../connection.ts';
 
+export { databaseLock, roleLock } from '../locks.ts';
+
 export interface Context {
   readonly server: Server;
   readonly signal: AbortSignal;
@@ -32,15 +34,6 @@ export async function change<T>(
 ): Promise<T> {
   const info = await server.info(signal);
   return server.transaction(database, signal, locks, (session) => work(session, info));
-}
-
-/** Every change of privileges in a database waits for the one before: they meet in the same catalog rows. */
-export function databaseLock(database: string): string {
-  return `database/${database}`;
-}
-
-export function roleLock(role: string): string {
-  return `role/${role}`;
 }
 
 export async function roleExists(session: Session, role: string): Promise<boolean> {

@@ -21,7 +21,7 @@ import { parseSettings } from './roleSettings.ts';
 export const role: Handler = {
   async create(context, values) {
     const { server, signal } = context;
-    const attributes = attributesOf(values);
+    const attributes = roleAttributes(values);
     const info = await server.info(signal);
     const given = text(values, 'passwordWo') || text(values, 'password');
     const password = await passwordValue(given, attributes.name, info.passwordEncryption);
@@ -41,7 +41,7 @@ export const role: Handler = {
   async update(context, olds, values) {
     const { server, signal } = context;
     const old = text(olds, 'name');
-    const next = attributesOf(values);
+    const next = roleAttributes(values);
     const info = await server.info(signal);
     const md5Renamed = info.passwordEncryption === 'md5' && old !== next.name;
     const written = text(olds, 'passwordWoVersion') !== text(values, 'passwordWoVersion') && text(values, 'passwordWo');
@@ -50,7 +50,7 @@ export const role: Handler = {
     await change(context, server.config.database, [roleLock(old), roleLock(next.name)], async (session) => {
       const live = await liveRole(session, old, text(values, 'validUntil'));
       if (!live) throw new Error(`role "${old}" is not there any more: run pulumi refresh`);
-      const before = attributesOf(live);
+      const before = roleAttributes(live);
       // Never given: memberships are other resources' (GrantRole).
       const roles = values.roles === null ? before.roles : next.roles;
       const statements = alterRoleSql(before, { ...next, roles }, password);
@@ -70,7 +70,7 @@ export const role: Handler = {
       await change(context, server.config.database, [roleLock(name)], async (session) => {
         if (release) {
           await actingFor(session, info, [name], async () => {
-            for (const statement of releaseRoleSql(name, info.user)) await session.run(statement);
+            for (const statement of releaseRoleSql(name)) await session.run(statement);
           });
         }
         if (!boolean(values, 'skipDropRole')) await session.run(dropRoleSql(name));
@@ -90,7 +90,7 @@ async function releaseElsewhere(context: Context, name: string): Promise<void> {
     if (database === '' || database === own || !connectable) continue;
     await change(context, database, [], async (session, info) => {
       await actingFor(session, info, [name], async () => {
-        for (const statement of releaseRoleSql(name, info.user)) await session.run(statement);
+        for (const statement of releaseRoleSql(name)) await session.run(statement);
       });
     });
   }
@@ -106,7 +106,7 @@ async function passwordValue(password: string, name: string, encryption: string)
   return passwordVerifier(password, name, encryption);
 }
 
-function attributesOf(values: PropertyMap): RoleAttributes {
+export function roleAttributes(values: PropertyMap): RoleAttributes {
   return {
     name: text(values, 'name'),
     superuser: boolean(values, 'superuser'),

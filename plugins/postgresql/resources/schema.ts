@@ -29,7 +29,7 @@ import {
 export const schema: Handler = {
   async create(context, values) {
     const database = databaseOf(context, values);
-    const attributes = attributesOf(values);
+    const attributes = schemaAttributes(values);
     await change(context, database, [databaseLock(database)], async (session, info) => {
       const owners = [await databaseOwner(session, database), attributes.owner ?? ''];
       if (await schemaExists(session, attributes.name)) {
@@ -68,7 +68,7 @@ export const schema: Handler = {
   async update(context, olds, values) {
     const database = databaseOf(context, olds);
     const old = text(olds, 'name');
-    const next = attributesOf(values);
+    const next = schemaAttributes(values);
     await change(context, database, [databaseLock(database)], async (session, info) => {
       const current = await liveOwner(session, old);
       if (current === undefined)
@@ -106,11 +106,11 @@ function databaseOf({ server }: Context, values: PropertyMap): string {
   return text(values, 'database') || server.config.database;
 }
 
-function attributesOf(values: PropertyMap): SchemaAttributes {
+export function schemaAttributes(values: PropertyMap): SchemaAttributes {
   return { name: text(values, 'name'), owner: optionalText(values, 'owner') };
 }
 
-function policies(values: PropertyMap): SchemaPolicy[] {
+export function policies(values: PropertyMap): SchemaPolicy[] {
   return maps(values, 'policies').map((policy) => ({
     role: text(policy, 'role'),
     create: boolean(policy, 'create'),
@@ -121,7 +121,7 @@ function policies(values: PropertyMap): SchemaPolicy[] {
 }
 
 /** Policies of roles that have none any more, or another one. */
-function removed(olds: readonly SchemaPolicy[], news: readonly SchemaPolicy[]): SchemaPolicy[] {
+export function removed(olds: readonly SchemaPolicy[], news: readonly SchemaPolicy[]): SchemaPolicy[] {
   const kept = new Set(news.map((policy) => JSON.stringify(policy)));
   return olds.filter((policy) => !kept.has(JSON.stringify(policy)));
 }

@@ -30,10 +30,10 @@ function option(keyword: string, value: string | undefined, quote: (value: strin
   return [`${keyword} ${isDefault(value) ? 'DEFAULT' : quote(value)}`];
 }
 
-export function createDatabaseSql(database: DatabaseAttributes, currentUser: string): string {
+export function createDatabaseSql(database: DatabaseAttributes): string {
   return [
     `CREATE DATABASE ${identifier(database.name)}`,
-    `OWNER ${identifier(database.owner || currentUser)}`,
+    ...(database.owner ? [`OWNER ${identifier(database.owner)}`] : []),
     ...option('TEMPLATE', database.template || 'template0', identifier),
     ...option('ENCODING', database.encoding || 'UTF8', literal),
     ...option('LC_COLLATE', database.lcCollate, literal),

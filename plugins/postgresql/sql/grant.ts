@@ -1,5 +1,6 @@
 /** GRANT, REVOKE and ALTER DEFAULT PRIVILEGES. */
 
+import { sameSet } from './privileges.ts';
 import { grantee, InputError, identifier, qualified, routine } from './quote.ts';
 
 /** What privileges are granted on. */
@@ -80,6 +81,65 @@ export function revokeGrantOptionSql(change: GrantChange): string {
   return `REVOKE GRANT OPTION FOR ${privileges} ON ${target(change)} FROM ${grantee(change.role)} CASCADE`;
 }
 
+/** What a grantee has on one object. */
+export interface LiveTarget {
+  /** As it is named in a statement: `table`, `function(argument types)`; '' for a database, a schema or all objects. */
+  readonly object: string;
+  readonly privileges: readonly string[];
+  /** Those of `privileges` that may be passed on. */
+  readonly grantable: readonly string[];
+}
+
+type Grantable = Omit<GrantChange, 'privileges'>;
+
+/** The same change for one object (or column) and other privileges. */
+function only(rest: Grantable, { object }: LiveTarget, privileges: readonly string[]): GrantChange {
+  const what = rest.objectType === 'column' ? { columns: [object] } : object === '' ? {} : { objects: [object] };
+  return { ...rest, ...what, privileges };
+}
+
+/** Where all objects of a schema are meant and have the same, one statement speaks of all. */
+function together({ objects, objectType }: Grantable, live: readonly LiveTarget[]): readonly LiveTarget[] {
+  const [first] = live;
+  if (first === undefined || objects.length > 0 || objectType === 'column') return live;
+  const same = live.every(
+    ({ privileges, grantable }) => sameSet(privileges, first.privileges) && sameSet(grantable, first.grantable),
+  );
+  return same ? [{ ...first, object: '' }] : live;
+}
+
+/** The statements that lead from what there is to just the `wanted` privileges, which are written out and sorted. */
+export function convergeGrantSql(rest: Grantable, live: readonly LiveTarget[], wanted: readonly string[]): string[] {
+  const taken = together(rest, live).flatMap((target) => {
+    const extra = target.privileges.filter((privilege) => !wanted.includes(privilege)).sort();
+    // An owner's own privileges have no grant option to take.
+    const passed = rest.withGrantOption
+      ? []
+      : target.grantable.filter((privilege) => wanted.includes(privilege)).sort();
+    return [
+      ...(extra.length > 0 ? [revokeSql(only(rest, target, extra))] : []),
+      ...(passed.length > 0 ? [revokeGrantOptionSql(only(rest, target, passed))] : []),
+    ];
+  });
+  const missing = wanted.filter((privilege) => isMissing(rest, live, privilege));
+  return missing.length === 0 ? taken : [...taken, grantSql({ ...rest, privileges: missing })];
+}
+
+/** Also where an object that is named is not there: the statement then says so. */
+function isMissing(rest: Grantable, live: readonly LiveTarget[], privilege: string): boolean {
+  const had = (target: LiveTarget) => (rest.withGrantOption ? target.grantable : target.privileges).includes(privilege);
+  const named = rest.objectType === 'column' ? (rest.columns ?? []).length : rest.objects.length;
+  return live.length < Math.max(named, 1) || !live.every(had);
+}
+
+/** The statements that take what was granted and is still there. */
+export function takeGrantSql(rest: Grantable, live: readonly LiveTarget[], granted: readonly string[]): string[] {
+  return together(rest, live).flatMap((target) => {
+    const taken = target.privileges.filter((privilege) => granted.includes(privilege)).sort();
+    return taken.length > 0 ? [revokeSql(only(rest, target, taken))] : [];
+  });
+}
+
 /** What `owner` will grant on objects that it makes. */
 export interface DefaultPrivilegeChange {
   readonly owner: string;
@@ -110,4 +170,21 @@ export function revokeDefaultSql(change: DefaultPrivilegeChange): string {
 export function revokeDefaultGrantOptionSql(change: DefaultPrivilegeChange): string {
   const what = `${privilegeList(change.privileges)} ON ${keyword(change.objectType)}S`;
   return `${defaultPrivileges(change)} REVOKE GRANT OPTION FOR ${what} FROM ${grantee(change.role)}`;
+}
+
+/** As `convergeGrantSql`, for default privileges. */
+export function convergeDefaultSql(
+  rest: Omit<DefaultPrivilegeChange, 'privileges'>,
+  live: Pick<LiveTarget, 'privileges' | 'grantable'>,
+  wanted: readonly string[],
+): string[] {
+  const extra = live.privileges.filter((privilege) => !wanted.includes(privilege)).sort();
+  const passed = rest.withGrantOption ? [] : live.grantable.filter((privilege) => wanted.includes(privilege)).sort();
+  const had = rest.withGrantOption ? live.grantable : live.privileges;
+  const missing = wanted.filter((privilege) => !had.includes(privilege));
+  return [
+    ...(extra.length > 0 ? [revokeDefaultSql({ ...rest, privileges: extra })] : []),
+    ...(passed.length > 0 ? [revokeDefaultGrantOptionSql({ ...rest, privileges: passed })] : []),
+    ...(missing.length > 0 ? [grantDefaultSql({ ...rest, privileges: missing })] : []),
+  ];
 }

@@ -20,6 +20,8 @@ export class InputError extends Error {
 export function identifierProblem(name: string): string | undefined {
   if (name === '') return 'must not be empty';
   if (name.includes('\0')) return 'must not contain a NUL character';
+  // Half a surrogate pair is sent as U+FFFD: two names would become one.
+  if (!name.isWellFormed()) return 'must not contain half of a surrogate pair: it has no form in UTF-8';
   const bytes = Buffer.byteLength(name, 'utf8');
   if (bytes > MAX_IDENTIFIER_BYTES) {
     return `has ${bytes} bytes; PostgreSQL keeps only the first ${MAX_IDENTIFIER_BYTES}: choose a shorter name`;
@@ -47,6 +49,7 @@ export function grantee(role: string): string {
 /** `value` as a string literal that reads the same whatever `standard_conforming_strings` is. */
 export function literal(value: string): string {
   if (value.includes('\0')) throw new InputError('a text must not contain a NUL character');
+  if (!value.isWellFormed()) throw new InputError('a text must not contain half of a surrogate pair');
   return pg.escapeLiteral(value).trimStart();
 }
 

@@ -125,9 +125,9 @@ function settingsSql(old: RoleAttributes, next: RoleAttributes): string[] {
   return statements;
 }
 
-/** Gives a role's objects of the connected database to `successor`, then takes what was granted to the role. */
-export function releaseRoleSql(name: string, successor: string): string[] {
-  return [`REASSIGN OWNED BY ${identifier(name)} TO ${identifier(successor)}`, `DROP OWNED BY ${identifier(name)}`];
+/** Gives a role's objects of the connected database to the connected role, then takes what was granted to the role. */
+export function releaseRoleSql(name: string): string[] {
+  return [`REASSIGN OWNED BY ${identifier(name)} TO CURRENT_USER`, `DROP OWNED BY ${identifier(name)}`];
 }
 
 export function dropRoleSql(name: string): string {

@@ -2,14 +2,19 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { DEFINITIONS } from '../../../plugins/postgresql/definitions.ts';
 import { plugin } from '../../../plugins/postgresql/plugin.ts';
+import { TYPES } from '../../../plugins/postgresql/types.ts';
 import { connect, type PluginClient } from '../client.ts';
 
 const sdk = dirname(createRequire(import.meta.url).resolve('@pulumi/postgresql/package.json'));
 
 describe('postgresql: against the SDK', () => {
-  for (const [token, { fields }] of Object.entries(DEFINITIONS)) {
+  for (const [
+    token,
+    {
+      definition: { fields },
+    },
+  ] of Object.entries(TYPES)) {
     const file = token.slice(token.indexOf('/') + 1, token.lastIndexOf(':'));
     const source = readFileSync(join(sdk, `${file}.js`), 'utf8');
 
@@ -43,7 +48,12 @@ describe('postgresql: against the SDK', () => {
       Role: [],
       Schema: ['database'],
     };
-    for (const [token, { fields }] of Object.entries(DEFINITIONS)) {
+    for (const [
+      token,
+      {
+        definition: { fields },
+      },
+    ] of Object.entries(TYPES)) {
       const type = token.slice(token.lastIndexOf(':') + 1);
       it(`of a ${type} are for the official reasons, and unknown values count`, async () => {
         const replaced: string[] = [];
@@ -95,7 +105,7 @@ describe('postgresql: against the SDK', () => {
     it('the schema for code generation has every type', async () => {
       const schema = JSON.parse(await client.schema()) as { version: string; resources: Record<string, unknown> };
       assert.equal(schema.version, plugin.version);
-      assert.deepEqual(Object.keys(schema.resources).sort(), Object.keys(DEFINITIONS).sort());
+      assert.deepEqual(Object.keys(schema.resources).sort(), Object.keys(TYPES).sort());
     });
   });
 });

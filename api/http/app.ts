@@ -1,0 +1,192 @@
+import { randomUUID } from 'node:crypto';
+import fastifyStatic from '@fastify/static';
+import { fastify, LogController } from 'fastify';
+import { ServiceError } from '../errors.ts';
+import { traceContext } from '../telemetry/trace.ts';
+import { Access } from './access.ts';
+import { collectMethods } from './allow.ts';
+import { createRefusalLog } from './audit.ts';
+import { LARGEST_BODY, parseBodies, readNumbers } from './body.ts';
+import { describe } from './document.ts';
+import { PROBLEM_TYPE, sendProblem, serviceErrorOf } from './problems.ts';
+import { administrationRoutes } from './routes/administration.ts';
+import { databaseRoutes } from './routes/databases.ts';
+import { operationRoutes } from './routes/operations.ts';
+import { planRoutes } from './routes/plans.ts';
+import type { App, AppOptions } from './types.ts';
+
+export type { App, AppOptions } from './types.ts';
+
+/** What the gateway gives; other text is not taken over into the logs. */
+const REQUEST_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{7,63}$/;
+/** Longer than a proxy keeps a connection that it does not use (nginx: 60 s): else it may use one that is closed. */
+const KEEP_ALIVE = 75_000;
+/** For a whole request to arrive, in milliseconds. */
+const REQUEST_TIMEOUT = 30_000;
+/** The path is read in full: what is too long is answered with its reason. */
+const LONGEST_PARAMETER = 8192;
+
+/** The service over HTTP; it does not listen yet. */
+export async function createApp(options: AppOptions): Promise<App> {
+  const { service, settings, verifier, telemetry } = options;
+  const { log, metrics, tracer } = telemetry;
+  const refusals = createRefusalLog(service, metrics);
+  const access = new Access(settings);
+  const closed = new AbortController();
+  const closing = options.closing ? AbortSignal.any([options.closing, closed.signal]) : closed.signal;
+
+  const app: App = fastify({
+    loggerInstance: log as never,
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
+    genReqId: ({ headers }) => requestId(headers['x-request-id']),
+    bodyLimit: LARGEST_BODY,
+    keepAliveTimeout: KEEP_ALIVE,
+    requestTimeout: REQUEST_TIMEOUT,
+    return503OnClosing: false,
+    forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength: LONGEST_PARAMETER },
+    // What is not described is refused, nothing is removed or converted, and every finding is told.
+    ajv: { customOptions: { allErrors: true, coerceTypes: false, removeAdditional: false, useDefaults: false } },
+    frameworkErrors: (error, request, reply) => {
+      void sendProblem(request, reply, serviceErrorOf(error, request));
+    },
+    clientErrorHandler: (_error, socket) => {
+      const { title, ...problem } = new ServiceError('invalid-request', 'It is not HTTP as it should be.').problem();
+      const body = JSON.stringify({ title, ...problem });
+      if (!socket.writable) return;
+      socket.end(
+        `HTTP/1.1 400 Bad Request\r\nContent-Type: ${PROBLEM_TYPE}\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+      );
+    },
+  }) as unknown as App;
+
+  // The engine's own writer: what the service returns is typed, and nothing of it may get lost on the way.
+  app.setSerializerCompiler(() => JSON.stringify);
+  parseBodies(app);
+  app.decorateRequest('caller', null);
+  app.decorateRequest('trace', null);
+  app.decorateRequest('handedOver', false);
+  app.decorateRequest('about');
+  const optionalBodies = new Set<string>();
+  app.decorate('optionalBodies', optionalBodies);
+  const methodsOf = collectMethods(app);
+
+  app.addHook('onRoute', ({ url, config, schema }) => {
+    if (!url.startsWith('/v1/')) return;
+    // Without one nobody would be asked for a token.
+    if (config?.action === undefined) throw new Error(`the route ${url} names no action`);
+    if (config.optionalBody) optionalBodies.add(String(schema?.operationId));
+  });
+  app.addHook('onRequest', async (request, reply) => {
+    request.trace = traceContext(request.headers.traceparent);
+    request.about = { environment: null, database: null, operationId: null };
+    request.log = request.log.child({ traceId: request.trace.traceId, parentId: request.trace.parentId });
+    reply.header('x-request-id', request.id).header('x-content-type-options', 'nosniff');
+    const { action } = request.routeOptions.config;
+    if (action === undefined) return;
+    reply.header('cache-control', 'no-store');
+    request.caller = await verifier.verify(request.headers.authorization);
+    access.requireAnywhere(request.caller, action);
+  });
+  app.addHook('preValidation', async (request) => {
+    readNumbers(request);
+    if (request.routeOptions.config.optionalBody && request.body === undefined) request.body = {};
+  });
+  app.addHook('preHandler', async (request) => {
+    const { name } = request.params as { name?: string };
+    request.about.database = name ?? null;
+  });
+  app.addHook('onSend', async (_request, reply) => {
+    // A proxy shall not send the next request here.
+    if (closing.aborted) reply.header('connection', 'close');
+  });
+  app.addHook('onResponse', async (request, reply) => {
+    const { method, routeOptions, trace, caller, about } = request;
+    const route = routeOptions.url ?? 'unknown';
+    const status = reply.statusCode;
+    const seconds = reply.elapsedTime / 1000;
+    metrics.request(method, route, status, seconds);
+    if (trace && routeOptions.config.action !== undefined) {
+      const attributes = { 'http.request.method': method, 'http.route': route };
+      tracer.start(`${method} ${route}`, trace, attributes).end({ 'http.response.status_code': status });
+    }
+    const who = caller ? { issuer: caller.issuer, subject: caller.subject } : {};
+    const level = status >= 500 ? 'error' : routeOptions.config.action === undefined ? 'debug' : 'info';
+    const milliseconds = Math.round(reply.elapsedTime);
+    request.log[level]({ method, route, path: request.url, status, milliseconds, ...who, ...about }, 'answered');
+  });
+
+  app.setErrorHandler(async (error, request, reply) => {
+    const problem = serviceErrorOf(error, request);
+    if (problem.code === 'internal-error') request.log.error({ error }, 'the request failed');
+    refusals.refused(request, problem);
+    return await sendProblem(request, reply, problem);
+  });
+  app.setNotFoundHandler(async (request, reply) => {
+    const path = request.url.split('?', 1)[0] ?? '';
+    const methods = methodsOf(path);
+    if (methods.length === 0) {
+      return await sendProblem(request, reply, new ServiceError('not-found', `There is no ${path} here.`));
+    }
+    reply.header('allow', methods.join(', '));
+    const detail = `${path} has no method ${request.method}: use ${methods.join(' or ')}.`;
+    return await sendProblem(request, reply, new ServiceError('method-not-allowed', detail));
+  });
+  app.addHook('preClose', async () => closed.abort());
+  app.addHook('onClose', async () => void (await refusals.settled()));
+
+  await describe(app, settings.publicUrl);
+  const context = { service, access, closing };
+  planRoutes(app, context);
+  databaseRoutes(app, context);
+  operationRoutes(app, context);
+  administrationRoutes(app, context);
+  healthRoutes(app, options);
+  if (options.consoleDirectory !== undefined) await consoleFiles(app, options.consoleDirectory, settings);
+  return app;
+}
+
+function requestId(given: string | string[] | undefined): string {
+  return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
+}
+
+function healthRoutes(app: App, { service, closing }: AppOptions): void {
+  app.get('/healthz', async () => ({ status: 'ok' }));
+  app.get('/readyz', async (request, reply) => {
+    if (closing?.aborted) return await reply.code(503).send({ status: 'ending' });
+    const { ready, reason } = await service.ready();
+    if (ready) return { status: 'ready' };
+    // The reason may name hosts: for the log only.
+    request.log.warn({ reason }, 'not ready');
+    return await reply.code(503).send({ status: 'not ready' });
+  });
+}
+
+/** The console's files, with a policy that lets it reach this service and nothing else. */
+async function consoleFiles(app: App, root: string, { issuers }: AppOptions['settings']): Promise<void> {
+  const origins = [...new Set(issuers.map(({ issuer }) => new URL(issuer).origin))];
+  const policy = [
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "img-src 'self' data:",
+    "font-src 'self'",
+    // It signs in at an issuer.
+    `connect-src 'self' ${origins.join(' ')}`,
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+  ].join('; ');
+  await app.register(fastifyStatic, {
+    root,
+    prefix: '/',
+    decorateReply: false,
+    // Names of files stay the same from one version to the next: they are compared by their ETag.
+    cacheControl: false,
+    setHeaders: (reply) => {
+      reply.header('content-security-policy', policy);
+      reply.header('referrer-policy', 'no-referrer');
+      reply.header('cache-control', 'no-cache');
+    },
+  });
+}
