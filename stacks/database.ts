@@ -103,6 +103,7 @@ export function deployTenant(tenant: TenantArguments): Tenant {
       roles: tenant.roles,
       connectionLimit: tenant.connectionLimit,
       protect: false,
+      administrator: server.superuser ? undefined : server.username,
       rotations: rotationsOf(tenant),
       dropSchemas: tenant.dropSchemas,
       connection: tenantConnection(server, inCluster),

@@ -134,6 +134,8 @@ function createLoadBalancer(
       hosts: [host, ...gateway.hosts.filter((other) => other !== host)],
       outer,
       observe: clusterObserver(accessOf(settings.configuration)),
+      // Set by `npm run pulumi` where the language host is one that was built here.
+      hooks: !process.env.DEVELOPMENT_OPERATIONS_WITHOUT_HOOKS,
     },
     // Its address is waited for only when there are pods to lead to.
     { provider: kubernetes, dependsOn: [gateway] },

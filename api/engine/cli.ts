@@ -2,6 +2,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 
 export interface CliResult {
   readonly code: number;
+  /** Whether a signal ended it. */
+  readonly killed: boolean;
   readonly stderr: string;
   readonly stdout: string;
 }
@@ -43,11 +45,11 @@ export async function runCli(
   if (options.signal.aborted) abort();
   else options.signal.addEventListener('abort', abort, { once: true });
   try {
-    const code = await new Promise<number>((resolve, reject) => {
+    const code = await new Promise<number | null>((resolve, reject) => {
       child.once('error', reject);
-      child.once('close', (exit) => resolve(exit ?? 255));
+      child.once('close', resolve);
     });
-    return { code, stdout, stderr };
+    return { code: code ?? 255, killed: code === null, stdout, stderr };
   } finally {
     running.delete(child);
     clearTimeout(timer);

@@ -30,6 +30,9 @@ export interface EnginePreview extends EngineResult {
 /** A failure that the engine reported: `message` is scrubbed and meant for the caller. */
 export class EngineError extends Error {}
 
+/** The engine did not end by itself: what it did is not known, and another run has to recover first. */
+export class EngineEnded extends Error {}
+
 /** Runs `stacks/database.ts` through the real engine, one child process per run; no two on one stack at once. */
 export interface Engine {
   /** What would be done, compared with what the server really has; changes nothing. */
@@ -42,7 +45,7 @@ export interface Engine {
   graph(stack: string): Promise<Graph>;
   /**
    * After a run that did not end by itself: takes away the dead run's lock, and takes into the state what it had begun
-   * to make. `absentBefore` names what is known not to have been there before the first attempt began.
+   * to make and what is there. Only to be called where nothing of these names was there before the first attempt.
    */
   recover(request: EngineRequest): Promise<void>;
   ready(): Promise<{ readonly ready: boolean; readonly reason?: string }>;

@@ -31,6 +31,8 @@ export interface RunResult {
   /** Texts of errors, scrubbed; empty when the run succeeded. */
   readonly errors: readonly string[];
   readonly aborted: boolean;
+  /** Whether the CLI was ended by a signal that this service did not send. */
+  readonly killed: boolean;
 }
 
 export type FromRunner =

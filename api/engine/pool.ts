@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type pg from 'pg';
@@ -8,7 +8,7 @@ import type { TenantArguments } from '../../stacks/database.ts';
 import type { Step } from '../model.ts';
 import type { ApiSettings } from '../settings.ts';
 import { runCli } from './cli.ts';
-import { type Engine, EngineError, type EngineRequest } from './engine.ts';
+import { type Engine, EngineEnded, EngineError, type EngineRequest } from './engine.ts';
 import type { Command, FromRunner, RunMessage, RunResult, ToRunner } from './messages.ts';
 import { type PendingOperation, PROJECT, StateTable } from './state.ts';
 
@@ -18,6 +18,14 @@ const TEMPLATE = 'template';
 const TEMPLATE_LOCK = 7_203_114_512;
 /** After this time an aborted run is ended with its process, in milliseconds. */
 const ABORT_LIMIT = 15_000;
+
+/**
+ * Of the engine's connections, to its state and to the servers. The state's table is in "public", whatever the role's
+ * search path. Since PostgreSQL 16 who makes a role is not let into what the role owns, unless it asks for that: an
+ * administrator who is no superuser would be shut out of the databases that it made
+ * (https://www.postgresql.org/docs/current/runtime-config-client.html#GUC-CREATEROLE-SELF-GRANT).
+ */
+const SESSION_OPTIONS = '-c search_path=public -c createrole_self_grant=set,inherit';
 
 export interface EngineOptions {
   readonly settings: ApiSettings;
@@ -89,7 +97,7 @@ class RunnerPool implements Engine {
   async #createTemplate(): Promise<void> {
     const directory = join(this.#home, 'template');
     const project = `name: ${PROJECT}\nruntime: nodejs\n`;
-    await import('node:fs/promises').then(({ mkdir }) => mkdir(directory, { recursive: true }));
+    await mkdir(directory, { recursive: true });
     await writeFile(join(directory, 'Pulumi.yaml'), project);
     const args = ['stack', 'init', TEMPLATE, '--no-select', '--secrets-provider=passphrase', '--non-interactive'];
     const env = this.#childEnvironment();
@@ -119,6 +127,7 @@ class RunnerPool implements Engine {
       PULUMI_HOME: join(this.#home, 'home'),
       PULUMI_BINARY: this.#binary(),
       PULUMI_SKIP_UPDATE_CHECK: 'true',
+      PGOPTIONS: SESSION_OPTIONS,
       // Neither is the engine's business.
       API_ENCRYPTION_KEY: undefined,
       API_STATE_PASSPHRASE: undefined,
@@ -210,8 +219,13 @@ class RunnerPool implements Engine {
         if (answer.type === 'step') onStep?.(answer.step);
         else end(() => resolve(answer.result));
       };
-      const onExit = () => end(() => reject(new Error('the engine ended in the middle of its work')));
+      const onExit = () => end(() => reject(new EngineEnded('a runner ended in the middle of its work')));
       const onAbort = () => {
+        // Another replica may begin at once: nothing of this run may go on. The runner's end ends its engine.
+        if ((signal.reason as { why?: string } | undefined)?.why === 'lost') {
+          child.disconnect();
+          return;
+        }
         child.send({ type: 'abort', id: message.id } satisfies ToRunner);
         timer = setTimeout(() => child.kill('SIGKILL'), ABORT_LIMIT);
       };
@@ -324,7 +338,8 @@ function changed(steps: readonly Step[]): Step[] {
 
 /** @throws EngineError with everything that the engine reported */
 function succeeded(result: RunResult): RunResult {
-  if (result.aborted) throw new EngineError('it was stopped before it was done');
+  if (result.aborted) throw new Error('it was stopped before it was done');
+  if (result.killed) throw new EngineEnded('the engine was ended from outside in the middle of its work');
   if (result.errors.length > 0) throw new EngineError(result.errors.join('\n'));
   return result;
 }

@@ -57,7 +57,13 @@ export async function createRunner(send: (message: FromRunner) => void): Promise
         const onStep = (step: Step) => send({ type: 'step', id: message.id, step });
         return await new Run(message, directory, providers, abort.signal, onStep).execute();
       } catch (error) {
-        return { steps: [], credentials: {}, errors: [(error as Error).message], aborted: abort.signal.aborted };
+        return {
+          steps: [],
+          credentials: {},
+          errors: [(error as Error).message],
+          aborted: abort.signal.aborted,
+          killed: false,
+        };
       } finally {
         aborts.delete(message.id);
         await rm(directory, { recursive: true, force: true });
@@ -72,6 +78,7 @@ class Run {
   readonly #errors: string[] = [];
   readonly #secrets: string[];
   #credentials: Credentials = {};
+  #killed = false;
 
   constructor(
     private readonly message: RunMessage,
@@ -102,6 +109,7 @@ class Run {
       credentials: this.#credentials,
       errors: code === 0 ? [] : errors,
       aborted: this.signal.aborted,
+      killed: this.#killed,
     };
   }
 
@@ -135,11 +143,12 @@ class Run {
 
   async #cli(args: readonly string[]): Promise<number> {
     const config = args[0] === 'cancel' ? [] : ['--config-file', join(this.directory, 'salt.yaml')];
-    const { code, stderr, stdout } = await runCli(
+    const { code, killed, stderr, stdout } = await runCli(
       process.env.PULUMI_BINARY ?? 'pulumi',
       [...args, '--stack', this.message.stack, '--non-interactive', '--color=never', ...config],
       { cwd: this.directory, env: this.#environment(), signal: this.signal },
     );
+    this.#killed ||= killed && !this.signal.aborted;
     if (code !== 0 && this.#errors.length === 0) this.#errors.push(stderr.trim() || stdout.trim().slice(-2000));
     return code;
   }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
-import { EngineError } from '../engine/engine.ts';
+import { EngineEnded, EngineError } from '../engine/engine.ts';
 import { ServiceError } from '../errors.ts';
 import type { OperationStatus, Problem, Step } from '../model.ts';
 import { isConnectionError } from '../store/connection.ts';
@@ -35,6 +35,8 @@ export class Interruption extends Error {
 /** Pause before a run that was handed back begins again, in milliseconds for each attempt, and at most. */
 const PAUSE = 500;
 const LONGEST_PAUSE = 10_000;
+/** From this attempt on, an engine that is ended from outside is a failure. */
+const LARGEST_ATTEMPT = 5;
 const GRACE = 1_000;
 /** How often the end of a run is written again while the connection fails. */
 const TRIES = 5;
@@ -199,6 +201,8 @@ export class Runs {
     }
     if (!(error instanceof ServiceError)) {
       if (isConnectionError(error)) return 'handBack';
+      // Whoever ended the engine may do it again, or the machine lacks memory: not for ever.
+      if (error instanceof EngineEnded && operation.attempt < LARGEST_ATTEMPT) return 'handBack';
       this.options.log.error({ operation: operation.id, err: error }, 'run failed by an unexpected error');
     }
     return { status: 'failed', error: problemOf(error, operation.id) };

@@ -1,5 +1,6 @@
-import { physicalNames } from '../../components/postgres/arguments.ts';
+import { findings, physicalNames } from '../../components/postgres/arguments.ts';
 import { identifierProblem } from '../../components/postgres/identifiers.ts';
+import { objectName } from '../../stacks/database.ts';
 import { ServiceError } from '../errors.ts';
 import type { Problem, WantedDatabase } from '../model.ts';
 import type { StoredDatabase } from '../store/databases.ts';
@@ -19,11 +20,11 @@ export function refuseBadNames(wanted: WantedDatabase, ownDatabase: string): voi
   const errors: { path: string; problem: string }[] = [];
   const add = (path: string, problem: string | undefined) => problem && errors.push({ path, problem });
   add('name', reservedProblem(wanted.name, ownDatabase));
-  for (const [index, schema] of wanted.schemas.entries()) add(`schemas[${index}]`, identifierProblem('schema', schema));
-  const [, owner, ...roles] = serverNames(wanted);
-  add('name', owner && identifierProblem('role', owner));
-  for (const [index, role] of Object.keys(wanted.roles).entries()) {
-    add(`roles.${role}`, identifierProblem('role', roles[index] ?? ''));
+  const { name: database, schemas, roles, connectionLimit, credentials } = wanted;
+  const shape = { database, schemas, roles, connectionLimit, connection: { host: 'server' } };
+  const delivery = credentials.type === 'secret' ? { namespace: credentials.namespace } : {};
+  for (const finding of findings('database', { ...shape, ...delivery, objectName: objectName(database) })) {
+    add(finding.path === 'database' ? 'name' : finding.path, finding.problem);
   }
   if (errors.length > 0) throw new ServiceError('invalid-request', 'The names cannot be used: see errors.', errors);
 }

@@ -51,6 +51,8 @@ export interface LoadBalancerArguments {
    * missing. Not called in a preview, nor when nothing is created or fails. @default the error names what the profile needs
    */
   readonly observe?: Observer;
+  /** Whether the language host passes the engine's calls of hooks on: old ones do not. @default true */
+  readonly hooks?: boolean;
 }
 
 export interface PortArguments {
@@ -132,7 +134,7 @@ export class LoadBalancer extends pulumi.ComponentResource {
 
   /** A warning before the Service is made, while there is time to start what is missing; the cure when it failed. */
   private hooks(name: string, args: LoadBalancerArguments): pulumi.ResourceHookBinding | undefined {
-    if (pulumi.runtime.isDryRun() || !runsHooks()) return undefined;
+    if (args.hooks === false || pulumi.runtime.isDryRun() || !runsHooks()) return undefined;
     const look = async (inputs: unknown) => {
       const wanted = wantedService(name, args, inputs);
       // Whatever keeps us from looking must not hide why the update failed.

@@ -1,6 +1,7 @@
 import { ConfigMap } from '@pulumi/kubernetes/core/v1/configMap.js';
 import { Secret } from '@pulumi/kubernetes/core/v1/secret.js';
 import { Database } from '@pulumi/postgresql/database.js';
+import { GrantRole } from '@pulumi/postgresql/grantRole.js';
 import { Role } from '@pulumi/postgresql/role.js';
 import { Schema } from '@pulumi/postgresql/schema.js';
 import * as pulumi from '@pulumi/pulumi';
@@ -48,6 +49,12 @@ export interface PostgresDatabaseArguments {
   readonly roles: Readonly<Record<string, LoginRole>>;
   /** Most connections to the database at once, -1 for no limit. @default -1 */
   readonly connectionLimit?: number;
+  /**
+   * Role as which the provider connects, when it is no superuser: it becomes a member of the owner. Without that it
+   * cannot enter the database, from which PUBLIC is kept (since PostgreSQL 16 creating a role gives no use of its
+   * privileges: documentation 22.2). @default none: a superuser enters every database
+   */
+  readonly administrator?: string;
   /** Refuse to delete the database, its schemas and their owner. @default true */
   readonly protect?: boolean;
   /**
@@ -93,7 +100,8 @@ export class PostgresDatabase extends pulumi.ComponentResource {
     const owner = this.createOwner(name, names.owner, args);
     const passwords = this.createPasswords(name, args);
     const roles = this.createRoles(name, args, owner, passwords);
-    const database = this.createDatabase(name, args, owner, Object.values(roles));
+    const administration = this.createAdministration(name, args, owner);
+    const database = this.createDatabase(name, args, owner, [...Object.values(roles), ...administration]);
     const schemas = this.createSchemas(name, args, database, owner);
     const grants = createGrants(name, { args, owner, roles, database, schemas, parent: this });
     this.certificateConfigMapName = this.createCertificate(name, args)?.metadata.name;
@@ -107,6 +115,12 @@ export class PostgresDatabase extends pulumi.ComponentResource {
 
   private createOwner(name: string, role: string, args: PostgresDatabaseArguments): Role {
     return new Role(`${name}-owner`, { name: role, login: false }, { parent: this, protect: args.protect ?? true });
+  }
+
+  private createAdministration(name: string, { administrator }: PostgresDatabaseArguments, owner: Role): GrantRole[] {
+    if (administrator === undefined) return [];
+    const inputs = { role: administrator, grantRole: owner.name };
+    return [new GrantRole(`${name}-administrator`, inputs, { parent: this })];
   }
 
   private createPasswords(name: string, args: PostgresDatabaseArguments): Record<string, pulumi.Output<string>> {
@@ -146,7 +160,12 @@ export class PostgresDatabase extends pulumi.ComponentResource {
   }
 
   /** After the roles, so that it is deleted before them: a role with privileges in a database cannot be dropped. */
-  private createDatabase(name: string, args: PostgresDatabaseArguments, owner: Role, roles: Role[]): Database {
+  private createDatabase(
+    name: string,
+    args: PostgresDatabaseArguments,
+    owner: Role,
+    roles: (Role | GrantRole)[],
+  ): Database {
     return new Database(
       `${name}-database`,
       { name: args.database, owner: owner.name, encoding: 'UTF8', connectionLimit: args.connectionLimit ?? -1 },

@@ -60,6 +60,14 @@ export function membershipOf(values: PropertyMap): Membership {
   };
 }
 
+/**
+ * Who makes a role becomes its administrator without the use of its privileges (since PostgreSQL 16): that is no
+ * membership that anybody declared. Older servers have no such columns; there every membership gives the use.
+ */
+const USED = ['inherit_option', 'set_option']
+  .map((column) => `COALESCE((pg_catalog.to_jsonb(m) ->> '${column}')::boolean, true)`)
+  .join(' OR ');
+
 async function liveMembership(
   session: Session,
   { role, grantRole: granted }: Membership,
@@ -68,7 +76,7 @@ async function liveMembership(
     `SELECT bool_or(m.admin_option) AS admin FROM pg_catalog.pg_auth_members m
        JOIN pg_catalog.pg_roles member ON member.oid = m.member
        JOIN pg_catalog.pg_roles granted ON granted.oid = m.roleid
-      WHERE member.rolname = $1 AND granted.rolname = $2`,
+      WHERE member.rolname = $1 AND granted.rolname = $2 AND (${USED})`,
     [role, granted],
   );
   return row === undefined || row.admin === null ? undefined : { admin: row.admin };

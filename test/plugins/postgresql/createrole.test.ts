@@ -65,6 +65,18 @@ for (const [server, options] of SERVERS) {
       assert.deepEqual(await f.db.query("SELECT 1 FROM pg_roles WHERE rolname IN ('tenant', 'guest')"), []);
     });
 
+    it('takes a lasting membership in a role that it made, and finds no difference', async () => {
+      const role = await f.create('Role', { name: 'mine' }, admin);
+      const inputs = { role: 'admin', grantRole: 'mine' };
+      const grantRole = await f.create('GrantRole', inputs, admin);
+      assert.deepEqual(await memberships(), ['mine to admin']);
+      const refreshed = await f.refresh('GrantRole', grantRole, admin);
+      assert.deepEqual(await f.changes('GrantRole', { ...refreshed, inputs: grantRole.inputs }, inputs), []);
+      await f.remove('GrantRole', refreshed, admin);
+      assert.deepEqual(await memberships(), []);
+      await f.remove('Role', role, admin);
+    });
+
     it('makes two databases of one owner at once', async () => {
       const owner = await f.create('Role', { name: 'twice' }, admin);
       const made = await Promise.all(

@@ -163,7 +163,7 @@ describe('postgresql: names that try to break out of SQL', function () {
   }
   /** Prepared statements take one command each: a name that ended its own would be refused. */
   const single = async (statements: readonly string[]): Promise<void> => {
-    for (const text of statements) await client.query({ text, queryMode: 'extended' });
+    for (const text of statements) await client.query({ text, queryMode: 'extended' } as pg.QueryConfig);
   };
 
   /** Exactly these names came, and nothing else changed. */
