@@ -9,7 +9,8 @@ declare module 'autocannon' {
     readonly overallRate: number;
     readonly ignoreCoordinatedOmission: boolean;
     readonly headers: Readonly<Record<string, string>>;
-    readonly tlsOptions: { readonly ca: string; readonly servername: string };
+    /** Name in the TLS handshake; the one in `tlsOptions` is not used. It verifies no certificate. */
+    readonly servername: string;
   }
   interface Result {
     /** Milliseconds. */

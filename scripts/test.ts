@@ -1,7 +1,7 @@
 /**
  * `npm test`: everything, in the order in which a fault is cheapest to find. Types, lint and unit tests first, then
  * the local environment is brought up (left running if it already ran), then the tests against real services.
- * `npm test -- unit plugins e2e` runs only the named phases. The last line is `N passed, N failed`.
+ * `npm test -- unit plugins e2e` runs only the named phases; `faults` runs only so. The last line is `N passed, N failed`.
  */
 
 import { type SpawnOptions, spawn } from 'node:child_process';
@@ -21,6 +21,8 @@ interface Count {
 
 interface Phase {
   readonly name: string;
+  /** Runs only when it is named: it takes long, and kills parts of the environment. @default false */
+  readonly byName?: boolean;
   readonly run: () => Promise<Count>;
 }
 
@@ -92,6 +94,11 @@ const phases: readonly Phase[] = [
       mocha(['--config', 'test/plugins.mocharc.json'], 15 * minute, await toolchainEnvironment(createContext(root))),
   },
   { name: 'api', run: () => mocha(['--config', 'test/api.mocharc.json'], 20 * minute) },
+  {
+    name: 'faults',
+    byName: true,
+    run: () => mocha(['--config', 'test/faults.mocharc.json'], 30 * minute),
+  },
   { name: 'e2e', run: () => mocha(['--config', 'test/e2e.mocharc.json'], 25 * minute) },
 ];
 
@@ -100,7 +107,8 @@ async function wasRunning(): Promise<boolean> {
 }
 
 async function main(names: readonly string[]): Promise<number> {
-  const chosen = names.length === 0 ? phases : phases.filter(({ name }) => names.includes(name));
+  const chosen =
+    names.length === 0 ? phases.filter(({ byName }) => !byName) : phases.filter(({ name }) => names.includes(name));
   const unknown = names.filter((name) => !phases.some((phase) => phase.name === name));
   if (unknown.length > 0)
     throw new Error(`no phase ${unknown.join(', ')}; there are ${phases.map(({ name }) => name).join(', ')}`);

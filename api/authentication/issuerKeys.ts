@@ -82,7 +82,11 @@ async function read(address: URL, { caFile, tokenFile }: IssuerSettings): Promis
   // Read each time: Kubernetes renews both.
   const ca = caFile === undefined ? undefined : await readFile(caFile, 'utf8');
   const token = tokenFile === undefined || !secure ? undefined : (await readFile(tokenFile, 'utf8')).trim();
-  const headers = { accept: 'application/json', ...(token && { authorization: `Bearer ${token}` }) };
+  const headers = {
+    // A Kubernetes API server gives its keys as this type only.
+    accept: 'application/json, application/jwk-set+json',
+    ...(token && { authorization: `Bearer ${token}` }),
+  };
   return await new Promise((resolve, reject) => {
     const options = { headers, agent: false as const, signal: AbortSignal.timeout(TIMEOUT) };
     const request = secure ? httpsRequest(address, { ...options, ca }) : httpRequest(address, options);

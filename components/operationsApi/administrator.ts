@@ -41,7 +41,7 @@ export class DatabaseAdministrator extends pulumi.ComponentResource implements A
       { parent: this },
     );
     this.username = role.name;
-    this.password = password.result;
+    this.password = pulumi.secret(password.result);
     this.registerOutputs({ username: this.username });
   }
 }

@@ -98,7 +98,10 @@ export function operationsApi(environment: Environment) {
     namespaces: list(text('the name of a namespace', labelProblem), 'a list of namespaces').optional(),
     /** Whether the namespaces other than the stack's own are created, or exist. */
     createNamespaces: flag().default(false),
-    issuers: list(issuer(environment), 'a list of issuers'),
+    issuers: list(issuer(environment), 'a list of issuers').min(
+      1,
+      'is empty: nobody could call it; name an issuer of tokens',
+    ),
     resources: section({
       requests: z.record(z.string(), text('a quantity such as "100m"')).optional(),
       limits: z.record(z.string(), text('a quantity such as "1Gi"')).optional(),

@@ -32,9 +32,6 @@ export function operationsFindings(configuration: Configuration, add: Add): void
   if (operationsApi && !database) {
     add(['database'], "is missing, and the operations API needs it: expected the server's address and administrator");
   }
-  if (operationsApi && operationsApi.issuers.length === 0) {
-    add(['operationsApi', 'issuers'], 'is empty: nobody could call it; name an issuer of tokens');
-  }
   if (loadBalancer?.profile === 'nodePort' && !loadBalancer.nodeAddress) {
     add(['loadBalancer', 'nodeAddress'], 'is missing: the profile nodePort needs the address of a node');
   }

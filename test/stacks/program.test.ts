@@ -120,6 +120,35 @@ describe('the program', () => {
     });
   }
 
+  it('deploys the operations API behind the gateway', async () => {
+    for (const name of SAMPLES.local ?? []) process.env[name] = 'x';
+    const { recording, outputs } = await run('local', { environment: 'blue' });
+    const all = await recording.registrations();
+    const settings = JSON.parse(
+      ((await recording.find('operations-api-settings')).inputs.data as Record<string, string>)['settings.json'] ?? '',
+    );
+    assert.equal(settings.publicUrl, 'https://localhost:18443');
+    assert.deepEqual(settings.namespaces, ['local', 'tenants']);
+    assert.deepEqual(Object.keys(settings.environments), ['blue']);
+    assert.equal(settings.environments.blue.superuser, false);
+    assert.equal(settings.environments.blue.host, '172.31.240.1', 'as pods reach it');
+    assert.equal(settings.issuers[0].caFile, '/etc/operations-api/issuer-0.crt');
+    assert.match(settings.issuers[1].tokenFile, /serviceaccount\/token$/);
+    assert.deepEqual(settings.issuers[1].rules[1].scopes, ['blue:apply']);
+    assert.equal((await recording.find('operations-api-database-database')).inputs.name, 'operations_blue');
+    assert.equal((await recording.find('operations-api-administrator-role')).inputs.name, 'operations_blue_admin');
+    const balancer = await recording.find('load-balancer-service');
+    assert.equal((balancer.inputs.spec as { type: string }).type, 'LoadBalancer');
+    const nginx = all.find((one) => one.name === 'gateway-configuration')?.inputs.data as Record<string, string>;
+    for (const text of ['server_name localhost', 'server_name orders.localhost', 'location ^~ /v1', 'auth_request']) {
+      assert.ok(nginx['nginx.conf']?.includes(text), text);
+    }
+    const { value } = await resolved({ operationsApi: outputs.operationsApi, gateway: outputs.gateway });
+    const made = value as { operationsApi: Record<string, string>; gateway: Record<string, string> };
+    assert.deepEqual(made.operationsApi, { url: 'https://localhost:18443', database: 'operations_blue' });
+    assert.equal(made.gateway.url, 'https://localhost:18443');
+  });
+
   it('builds the images alone for the stack "images"', async () => {
     for (const name of SAMPLES.dev ?? []) process.env[name] = 'x';
     const { recording, outputs } = await run('dev', { stack: 'images' });

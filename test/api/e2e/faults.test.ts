@@ -15,8 +15,8 @@ import { leftovers, type OperationRow, operationsOf, recordsDatabase } from './s
 import { databaseName, ENVIRONMENT, Service, SMALL, type Wanted } from './support/service.ts';
 
 /** With five operations that follow each other, and with one. */
-const BUSY = 5;
-const LONE = 25;
+const BUSY = 8;
+const LONE = 10;
 const OPERATIONS = 5 * BUSY + LONE;
 /** Within this all have ended, the recovery of what died included: seconds. */
 const BOUND = 120;
@@ -98,7 +98,9 @@ function survives(what: string, kill: (service: Service) => Promise<string>): vo
       assert.equal(new Set(ids).size, OPERATIONS);
       await middle(ids);
       const killed = await kill(service);
+      const struck = Date.now();
       const rows = await whenEnded(ids);
+      const seconds = Math.round((Date.now() - struck) / 1000);
       await rolledOut(API);
 
       const interrupted = rows.filter(({ attempt, status }) => attempt > 1 || status !== 'succeeded');
@@ -112,6 +114,8 @@ function survives(what: string, kill: (service: Service) => Promise<string>): vo
       for (const name of names) await assertWhole(service, name);
 
       const failed = ids.filter((id) => interrupted.some((row) => row.id === id && row.status === 'failed'));
+      const rest = `${interrupted.length} of ${ids.length} interrupted, ${failed.length} of them failed`;
+      console.log(`      ${killed}; ${rest}; all ended after ${seconds} s`);
       for (const id of failed) {
         await service.expect<Operation>(202, 'POST', `/v1/operations/${id}/retry`);
         await service.succeeded(id);
@@ -126,9 +130,6 @@ function survives(what: string, kill: (service: Service) => Promise<string>): vo
         assert.equal(puts, touched.has(name) ? 2 : 1, `${name} has operations that nobody asked for`);
       }
       await settled();
-      console.log(
-        `      ${killed}; ${interrupted.length} of ${ids.length} interrupted, ${failed.length} failed and retried`,
-      );
     } finally {
       await rolledOut(API);
       await service.removeAll('e2e_fault_');
