@@ -11,13 +11,15 @@ import { runningPid } from '../../../local/process.ts';
 import { differences, isAbsent, ownerRole } from './support/catalogue.ts';
 import { API, isEngine, isServer, type PodProcess, podsOf, processesOf, rolledOut } from './support/cluster.ts';
 import { context } from './support/local.ts';
-import { leftovers, type OperationRow, operationsOf, recordsDatabase } from './support/records.ts';
+import { leftovers, type OperationRow, operationsOf } from './support/records.ts';
 import { databaseName, ENVIRONMENT, Service, SMALL, type Wanted } from './support/service.ts';
 
 /** With five operations that follow each other, and with one. */
 const BUSY = 8;
 const LONE = 10;
 const OPERATIONS = 5 * BUSY + LONE;
+/** Of the names that `databaseName` gives. */
+const PREFIX = 'e2e_fault_';
 /** Within this all have ended, the recovery of what died included: seconds. */
 const BOUND = 120;
 
@@ -132,7 +134,7 @@ function survives(what: string, kill: (service: Service) => Promise<string>): vo
       await settled();
     } finally {
       await rolledOut(API);
-      await service.removeAll('e2e_fault_');
+      await service.removeAll(PREFIX);
       service.close();
     }
     for (const name of names) assert.ok(await isAbsent(name), `${name} has left something behind`);
@@ -140,7 +142,7 @@ function survives(what: string, kill: (service: Service) => Promise<string>): vo
 }
 
 async function settled(): Promise<void> {
-  assert.deepEqual(await leftovers(), { jobs: [], locks: [], running: [] });
+  assert.deepEqual(await leftovers(PREFIX), { jobs: [], locks: [], running: [] });
 }
 
 async function apiProcess(is: (process: PodProcess) => boolean, seconds: number): Promise<PodProcess> {
@@ -157,8 +159,7 @@ describe('a fault in the middle of 50 operations', function () {
 
   before(async () => {
     assert.ok((await podsOf(API)).length >= 2, 'the service needs two replicas to lose one');
-    assert.deepEqual(await leftovers(), { jobs: [], locks: [], running: [] }, 'something of before is still there');
-    assert.ok(await recordsDatabase());
+    await settled();
   });
 
   survives('a run of the engine', async () => {

@@ -42,18 +42,23 @@ export interface Leftovers {
   readonly running: readonly string[];
 }
 
-/** What is there only while something is being done. */
-export async function leftovers(): Promise<Leftovers> {
+/** What is there only while something is being done with databases whose names begin so. */
+export async function leftovers(prefix: string): Promise<Leftovers> {
   const database = await recordsDatabase();
-  const list = async (text: string) => (await query<{ line: string }>(text, [], database)).map(({ line }) => line);
+  const list = async (text: string) =>
+    (await query<{ line: string }>(text, [prefix], database)).map(({ line }) => line);
   return {
     jobs: await list(
-      "SELECT concat_ws(' ', task_identifier, key, locked_by, last_error) AS line FROM graphile_worker.jobs",
+      `SELECT concat_ws(' ', task_identifier, key, locked_by, last_error) AS line FROM graphile_worker.jobs
+       WHERE NOT EXISTS (
+         SELECT FROM development_operations.operations WHERE id::text = key AND NOT starts_with(database, $1))`,
     ),
-    locks: await list("SELECT key AS line FROM public.pulumi_state WHERE key LIKE '%/.pulumi/locks/%'"),
+    locks: await list(
+      "SELECT key AS line FROM public.pulumi_state WHERE key LIKE '%/.pulumi/locks/%' AND position('.' || $1 in key) > 0",
+    ),
     running: await list(
       `SELECT concat_ws(' ', kind, database, status) AS line FROM development_operations.operations
-       WHERE status IN ('queued', 'running')`,
+       WHERE status IN ('queued', 'running') AND starts_with(database, $1)`,
     ),
   };
 }
