@@ -35,6 +35,7 @@ export type Statements = (step: {
   readonly operation: 'create' | 'update' | 'replace' | 'delete';
   readonly olds: Readonly<Record<string, unknown>>;
   readonly news: Readonly<Record<string, unknown>>;
+  readonly diffs?: readonly string[];
 }) => string[];
 
 /** What the engine does in parts is one operation for the reader. */
@@ -62,8 +63,14 @@ export function stepOf(metadata: StepMetadata, statements: Statements): Step | u
   const sql =
     operation === 'same' || operation === 'read' || !type.startsWith('postgresql:')
       ? []
-      : statements({ type, operation, olds, news: operation === 'delete' ? {} : news });
+      : statements({ type, operation, olds, news: operation === 'delete' ? {} : news, diffs: changed(metadata) });
   return { urn, type, name: urn.split('::').at(-1) ?? urn, operation, changes: changes(metadata, operation), sql };
+}
+
+/** Paths of the properties that change. */
+function changed({ detailedDiff, diffs }: StepMetadata): string[] {
+  const paths = Object.keys(detailedDiff ?? {});
+  return paths.length > 0 ? paths : [...(diffs ?? [])];
 }
 
 function changes(metadata: StepMetadata, operation: StepOperation): PropertyChange[] {
@@ -72,8 +79,7 @@ function changes(metadata: StepMetadata, operation: StepOperation): PropertyChan
   if (operation === 'create') return entries(news).map(([path, to]) => ({ path, to: shown(to) }));
   if (operation === 'delete') return entries(olds).map(([path, from]) => ({ path, from: shown(from) }));
   if (operation === 'same' || operation === 'read') return [];
-  const paths = Object.keys(metadata.detailedDiff ?? {});
-  const named = paths.length > 0 ? paths : [...(metadata.diffs ?? [])];
+  const named = changed(metadata);
   // Compared with what the server has, where the refreshed state differs from the inputs of before.
   const before = { ...metadata.old?.outputs, ...olds };
   return named.sort().map((path) => {

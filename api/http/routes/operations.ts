@@ -33,7 +33,8 @@ const EVENT_STREAM = {
   description:
     'The events until the operation has ended: `id` is the sequence, `event` the type, `data` an OperationEvent. ' +
     'A comment keeps the connection alive.',
-  content: { 'text/event-stream': { schema: Type.String() } },
+  // Without a shape: tools read a schema here as that of one event.
+  content: { 'text/event-stream': { schema: Type.Unknown() } },
 };
 
 export function operationRoutes(app: App, context: RouteContext): void {
