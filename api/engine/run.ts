@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as grpc from '@grpc/grpc-js';
@@ -142,7 +142,8 @@ class Run {
   }
 
   async #cli(args: readonly string[]): Promise<number> {
-    const config = args[0] === 'cancel' ? [] : ['--config-file', join(this.directory, 'salt.yaml')];
+    const config =
+      args[0] === 'cancel' || args[0] === 'stack' ? [] : ['--config-file', join(this.directory, 'salt.yaml')];
     const { code, killed, stderr, stdout } = await runCli(
       process.env.PULUMI_BINARY ?? 'pulumi',
       [...args, '--stack', this.message.stack, '--non-interactive', '--color=never', ...config],
@@ -201,21 +202,40 @@ class Run {
   }
 
   /**
-   * Takes the dead run's lock away. What it had begun to make is looked up by its name and taken into the state where it
-   * is there; what has no name on a server (a password, a grant) is made again.
+   * Takes the dead run's lock away. What it had begun to make is written into the state by the id that its name gives it:
+   * the next run compares with the server first, and drops what is not there. What has no name on a server (a password, a
+   * grant) is made again.
    */
   async #recover(): Promise<number> {
     await this.#cli(['cancel', '--yes']);
     this.#errors.length = 0;
-    const { pending } = this.message;
-    const named = pending.flatMap(({ urn, id }) => (id === null ? [] : [urn, id]));
-    const refresh = ['refresh', '--yes', '--skip-preview', '--run-program=true'];
-    if (named.length > 0) {
-      const code = await this.#engine([...refresh, ...named.map((text) => `--import-pending-creates=${text}`)]);
-      if (code !== 0) return code;
-    }
-    return pending.length === 0 ? 0 : await this.#engine([...refresh, '--clear-pending-creates']);
+    const ids = new Map(this.message.pending.map(({ urn, id }) => [urn, id]));
+    if (ids.size === 0) return 0;
+    const file = join(this.directory, 'state.json');
+    const exported = await this.#cli(['stack', 'export', '--file', file]);
+    if (exported !== 0) return exported;
+    const state = JSON.parse(await readFile(file, 'utf8')) as ExportedState;
+    const { deployment } = state;
+    const begun = (deployment.pending_operations ?? []).flatMap(({ type, resource }) => {
+      const id = type === 'creating' ? ids.get(resource.urn) : undefined;
+      return typeof id === 'string' ? [{ ...resource, id, outputs: resource.inputs }] : [];
+    });
+    deployment.resources = [...(deployment.resources ?? []), ...begun];
+    delete deployment.pending_operations;
+    await writeFile(file, JSON.stringify(state), { mode: 0o600 });
+    return await this.#cli(['stack', 'import', '--file', file]);
   }
+}
+
+/** The parts that are changed here of what `pulumi stack export` writes. */
+interface ExportedState {
+  readonly deployment: {
+    resources?: { readonly urn: string }[];
+    pending_operations?: {
+      readonly type: string;
+      readonly resource: { readonly urn: string; readonly inputs?: unknown };
+    }[];
+  };
 }
 
 const COMMANDS = {
