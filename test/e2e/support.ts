@@ -87,6 +87,8 @@ export class TestStack {
       Object.entries(raw.config).map(([key, value]) => [key.slice(PREFIX.length), value]),
     ) as StackConfig;
     config.kubernetes.namespace = name;
+    // One of each on a cluster: their names are the environment's own. They have tests of their own (phase api).
+    for (const key of ['gateway', 'loadBalancer', 'operationsApi']) delete config[key];
     // Destroying a stack deletes its images by digest: the same content in another stack's repository must stay.
     config.registry.repositoryPrefix = name;
     config.applications.orders.path = relative(root, join(directory, 'orders'));
