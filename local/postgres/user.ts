@@ -1,40 +1,17 @@
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { isNodeOwner, runtimeDirectory } from '../facts.ts';
 import { program } from '../requirements.ts';
-import { run, tryRun } from '../run.ts';
+import { ensureSystemUser, removeSystemUser, type SystemUser } from '../systemUser.ts';
 
 /** PostgreSQL refuses to run as root. */
-export interface PostgresUser {
-  readonly uid: number;
-  readonly gid: number;
-}
+export type PostgresUser = SystemUser;
 
 const USER = 'devops-postgres';
 
-/** As root: a system user of its own, made when it is missing. Otherwise the present user. */
-export async function ensureUser(): Promise<PostgresUser> {
-  if (!isNodeOwner()) return { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
-  const existing = lookUp();
-  if (existing !== undefined) return existing;
-  const options = ['--system', '--user-group', '--no-create-home', '--home-dir', '/nonexistent'];
-  await run(program('useradd'), [...options, '--shell', '/usr/sbin/nologin', USER]);
-  const made = lookUp();
-  if (made === undefined) throw new Error(`useradd made no user ${USER}`);
-  return made;
-}
+export const ensureUser = (): Promise<PostgresUser> => ensureSystemUser(USER);
 
-export async function removeUser(): Promise<void> {
-  if (isNodeOwner() && lookUp() !== undefined) await tryRun('userdel', [USER]);
-}
-
-function lookUp(): PostgresUser | undefined {
-  const line = readFileSync('/etc/passwd', 'utf8')
-    .split('\n')
-    .find((entry) => entry.startsWith(`${USER}:`));
-  const fields = line?.split(':');
-  return fields === undefined ? undefined : { uid: Number(fields[2]), gid: Number(fields[3]) };
-}
+export const removeUser = (): Promise<void> => removeSystemUser(USER);
 
 /** Folders that the server has to reach. */
 export interface PostgresPaths {
