@@ -3,6 +3,10 @@
  * room of the service and the OpenAPI document use these names.
  */
 
+import type { PropertyChange, Step, StepOperation } from '../engineEvents/model.ts';
+
+export type { PropertyChange, Step, StepOperation };
+
 /** What a login role may do; see `components/postgres/privileges.ts`. */
 export type Access = 'owner' | 'write' | 'read';
 
@@ -33,28 +37,6 @@ export interface Drop {
   readonly database?: string;
   /** Names of schemas that are deleted with what they hold. */
   readonly schemas?: readonly string[];
-}
-
-export type StepOperation = 'create' | 'update' | 'replace' | 'delete' | 'read' | 'same';
-
-export interface PropertyChange {
-  /** Path of the property, such as `privileges[0]`. */
-  readonly path: string;
-  /** Values as JSON; a secret is `[secret]`, what is known only later `[unknown]`. */
-  readonly from?: unknown;
-  readonly to?: unknown;
-}
-
-/** One resource of a plan, or of a drift. */
-export interface Step {
-  readonly urn: string;
-  /** Type token, such as `postgresql:index/role:Role`. */
-  readonly type: string;
-  readonly name: string;
-  readonly operation: StepOperation;
-  readonly changes: readonly PropertyChange[];
-  /** What PostgreSQL is told, passwords redacted; empty for what is no SQL. */
-  readonly sql: readonly string[];
 }
 
 export type PlanStatus = 'planning' | 'ready' | 'failed' | 'applied' | 'stale';

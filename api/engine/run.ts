@@ -7,6 +7,8 @@ import '@pulumi/pulumi';
 import type * as pulumi from '@pulumi/pulumi';
 import * as automation from '@pulumi/pulumi/automation/server.js';
 import * as langrpc from '@pulumi/pulumi/proto/language_grpc_pb.js';
+import { EventLog } from '../../engineEvents/eventLog.ts';
+import { type EngineEvent, stepOf } from '../../engineEvents/steps.ts';
 import { startServer } from '../../plugins/framework/server.ts';
 import { PLUGINS } from '../../plugins/index.ts';
 import { plannedStatements } from '../../plugins/postgresql/statements.ts';
@@ -15,10 +17,8 @@ import { deployTenant } from '../../stacks/database.ts';
 import type { Credentials, Step } from '../model.ts';
 import { runCli } from './cli.ts';
 import { scrub } from './errors.ts';
-import { EventLog } from './eventLog.ts';
 import type { FromRunner, RunMessage, RunResult } from './messages.ts';
 import { PROJECT } from './state.ts';
-import { type EngineEvent, stepOf } from './steps.ts';
 
 /**
  * The SDK's own server for inline programs. The Automation API around it calls the CLI again and again (for the version,

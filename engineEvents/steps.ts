@@ -1,4 +1,4 @@
-import type { PropertyChange, Step, StepOperation } from '../model.ts';
+import type { PropertyChange, Step, StepOperation } from './model.ts';
 
 /** The parts that are read here of what the engine writes to its event log (`apitype.EngineEvent`). */
 export interface EngineEvent {
