@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import * as pulumi from '@pulumi/pulumi';
 import * as runtimeConfiguration from '@pulumi/pulumi/runtime/config.js';
 import { parse } from 'yaml';
@@ -34,6 +34,8 @@ export interface ConfigurationSource extends Encryption {
 
 export interface Settings {
   readonly configuration: Configuration;
+  /** Folder that the configuration's paths start from, as the program reaches it: `.`, or relative to it. */
+  readonly root: string;
   /** What the files say that the configuration names, read before anything is touched. */
   readonly files: Files;
 }
@@ -56,7 +58,9 @@ export function readConfiguration(source: ConfigurationSource = programSource())
     // What was left out or assumed to get this far is reported already, and must not be reported as missing.
     const gone = new Set([...usable.removed.map(keyPath), ...findings.map((finding) => finding.path)]);
     findings.push(...further.filter((finding) => !gone.has(finding.path)));
-    if (findings.length === 0) return { configuration: usable.value, files };
+    if (findings.length === 0) {
+      return { configuration: usable.value, root: relative(process.cwd(), source.root) || '.', files };
+    }
   }
   throw new pulumi.RunError(report(source.stackName, findings));
 }
@@ -68,14 +72,23 @@ export function programSource(): ConfigurationSource {
   // Not part of the SDK's declared types, but what its own Config class asks.
   const { isConfigSecret } = runtimeConfiguration as unknown as { isConfigSecret(key: string): boolean };
   const stackName = pulumi.getStack();
+  const root = configurationRoot(process.env);
   return {
     stackName,
     values: Object.fromEntries(all.map(([key, value]) => [key.slice(prefix.length), value])),
     environment: process.env,
-    root: process.cwd(),
+    root,
     isSecretKey: (key) => isConfigSecret(prefix + key),
-    file: () => stackFile(join(process.cwd(), `Pulumi.${stackName}.yaml`)),
+    file: () => stackFile(join(root, `Pulumi.${stackName}.yaml`)),
   };
+}
+
+/**
+ * The folder that paths in the configuration start from: `DEVELOPMENT_OPERATIONS_ROOT`, where an application's repository
+ * brings the configuration, else the project's.
+ */
+export function configurationRoot(environment: Environment): string {
+  return resolve(environment.DEVELOPMENT_OPERATIONS_ROOT || '.');
 }
 
 function stackFile(path: string): Record<string, unknown> | undefined {

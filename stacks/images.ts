@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type * as pulumi from '@pulumi/pulumi';
 import { ImageBuild } from '../components/image/imageBuild.ts';
 import type { ApplicationConfiguration, ImagesConfiguration, OperationsApiConfiguration, Settings } from './config.ts';
@@ -32,7 +33,7 @@ export function operationsApiSource({ images }: Pick<OperationsApiConfiguration,
 /** One ImageBuild for each application. */
 export function createImages(settings: Settings, providers: pulumi.ProviderResource[]): Images {
   const create = ([name, { images, path }]: [string, ApplicationConfiguration]) => {
-    return [name, buildImages(settings, { name, path, images }, providers)] as const;
+    return [name, buildImages(settings, { name, path: join(settings.root, path), images }, providers)] as const;
   };
   const applications = Object.entries(settings.configuration.applications).sort(([a], [b]) => (a < b ? -1 : 1));
   return Object.fromEntries(applications.map(create));

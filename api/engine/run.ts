@@ -7,6 +7,7 @@ import '@pulumi/pulumi';
 import type * as pulumi from '@pulumi/pulumi';
 import * as automation from '@pulumi/pulumi/automation/server.js';
 import * as langrpc from '@pulumi/pulumi/proto/language_grpc_pb.js';
+import { scrub } from '../../engineEvents/errorTexts.ts';
 import { EventLog } from '../../engineEvents/eventLog.ts';
 import { type EngineEvent, stepOf } from '../../engineEvents/steps.ts';
 import { startServer } from '../../plugins/framework/server.ts';
@@ -16,7 +17,6 @@ import { setBcryptCost } from '../../plugins/random/strings.ts';
 import { deployTenant } from '../../stacks/database.ts';
 import type { Credentials, Step } from '../model.ts';
 import { runCli } from './cli.ts';
-import { scrub } from './errors.ts';
 import type { FromRunner, RunMessage, RunResult } from './messages.ts';
 import { PROJECT } from './state.ts';
 
