@@ -9,8 +9,8 @@ import { join } from 'node:path';
 import Table from 'cli-table3';
 import { execa } from 'execa';
 import { createContext } from '../local/context.ts';
+import { pulumiEnvironment } from '../local/pulumiEnvironment.ts';
 import { writeLocalConfiguration } from '../local/stackConfiguration.ts';
-import { pulumiEnvironment } from '../scripts/environment.ts';
 import { exportStack, type StateResource } from '../scripts/stack.ts';
 
 const root = join(import.meta.dirname, '..');

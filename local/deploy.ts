@@ -1,8 +1,8 @@
 import { buildApi } from '../scripts/buildApi.mjs';
-import { LOCAL_STACK, pulumiEnvironment } from '../scripts/environment.ts';
 import { exportStack } from '../scripts/stack.ts';
 import { runOnTerminal } from './interactive.ts';
 import { applyOuterConfiguration } from './outerNginx.ts';
+import { LOCAL_STACK, pulumiEnvironment } from './pulumiEnvironment.ts';
 import { type Context, LocalError } from './service.ts';
 import { ensureLocalStack, writeLocalConfiguration } from './stackConfiguration.ts';
 

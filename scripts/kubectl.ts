@@ -2,7 +2,7 @@
 
 import { createContext, repositoryRoot } from '../local/context.ts';
 import { runOnTerminal } from '../local/interactive.ts';
-import { kubeconfigPath } from './environment.ts';
+import { kubeconfigPath } from '../local/pulumiEnvironment.ts';
 
 const ctx = createContext(repositoryRoot());
 process.exitCode = await runOnTerminal(await ctx.tool('kubectl'), process.argv.slice(2), {

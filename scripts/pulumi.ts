@@ -5,9 +5,9 @@
 
 import { createContext, repositoryRoot } from '../local/context.ts';
 import { runOnTerminal } from '../local/interactive.ts';
+import { LOCAL_STACK, pulumiEnvironment } from '../local/pulumiEnvironment.ts';
 import { ensureLocalStack, writeLocalConfiguration } from '../local/stackConfiguration.ts';
 import { buildApi } from './buildApi.mjs';
-import { LOCAL_STACK, pulumiEnvironment } from './environment.ts';
 import { namedStack, takesConfigurationFile } from './pulumiArguments.ts';
 
 async function main(args: readonly string[]): Promise<number> {

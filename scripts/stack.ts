@@ -1,7 +1,7 @@
 /** Pulumi commands on a stack, for scripts and tests that need what the command printed. */
 
 import { execa } from 'execa';
-import { pulumiEnvironment } from './environment.ts';
+import { pulumiEnvironment } from '../local/pulumiEnvironment.ts';
 
 /** One resource of an exported state, as far as it is read here. */
 export interface StateResource {

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import pg from 'pg';
 import { parse, stringify } from 'yaml';
-import { pulumiEnvironment } from '../../scripts/environment.ts';
+import { pulumiEnvironment } from '../../local/pulumiEnvironment.ts';
 
 export const root = join(import.meta.dirname, '..', '..');
 const PREFIX = 'development-operations:';

@@ -13,7 +13,7 @@ import { Gateway, type GatewayRoute } from '../../components/gateway/gateway.ts'
 import { Namespace } from '../../components/namespace/namespace.ts';
 import { RegistrySecret } from '../../components/registry/registrySecret.ts';
 import { issue } from '../../local/pki.ts';
-import { pulumiEnvironment } from '../../scripts/environment.ts';
+import { pulumiEnvironment } from '../../local/pulumiEnvironment.ts';
 import { kubectl, root } from '../e2e/support.ts';
 
 const HOST = 'gateway.test';

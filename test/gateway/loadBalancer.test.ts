@@ -9,7 +9,7 @@ import { LocalWorkspace, type Stack } from '@pulumi/pulumi/automation/index.js';
 import { LoadBalancer, type LoadBalancerArguments } from '../../components/loadBalancer/loadBalancer.ts';
 import { clusterObserver } from '../../components/loadBalancer/observe.ts';
 import { createContext, repositoryRoot } from '../../local/context.ts';
-import { kubeconfigPath, pulumiEnvironment } from '../../scripts/environment.ts';
+import { kubeconfigPath, pulumiEnvironment } from '../../local/pulumiEnvironment.ts';
 
 /** On the running local environment, through the engine. */
 describe('LoadBalancer on a cluster', function () {

@@ -6,8 +6,8 @@ import pg from 'pg';
 import { createContext } from '../../../../local/context.ts';
 import { NODE_ADDRESS, POSTGRES_ADMIN, POSTGRES_PORT } from '../../../../local/facts.ts';
 import { caFilePath } from '../../../../local/pki.ts';
+import { kubeconfigPath, pulumiEnvironment } from '../../../../local/pulumiEnvironment.ts';
 import { secret } from '../../../../local/secrets.ts';
-import { kubeconfigPath, pulumiEnvironment } from '../../../../scripts/environment.ts';
 
 export const context = createContext();
 /** The namespace that the stack `local` is deployed to. */

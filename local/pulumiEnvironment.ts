@@ -3,16 +3,16 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { nginxBaseImage, nodeBaseImage } from '../local/baseImages.ts';
-import { createContext } from '../local/context.ts';
-import { dockerEnvironment } from '../local/docker.ts';
-import { NODE_ADDRESS, POSTGRES_ADMIN, REGISTRY_USERNAME } from '../local/facts.ts';
-import { type CertificateFiles, caFilePath, issue } from '../local/pki.ts';
-import { pluginHostProviders } from '../local/pluginHost.ts';
-import { ownPluginsInstalled, pulumiHome } from '../local/plugins.ts';
-import { secret, secretPath } from '../local/secrets.ts';
-import type { Context } from '../local/service.ts';
-import { toolchainEnvironment } from '../local/toolchainEnvironment.ts';
+import { nginxBaseImage, nodeBaseImage } from './baseImages.ts';
+import { createContext } from './context.ts';
+import { dockerEnvironment } from './docker.ts';
+import { NODE_ADDRESS, POSTGRES_ADMIN, REGISTRY_USERNAME } from './facts.ts';
+import { type CertificateFiles, caFilePath, issue } from './pki.ts';
+import { pluginHostProviders } from './pluginHost.ts';
+import { ownPluginsInstalled, pulumiHome } from './plugins.ts';
+import { secret, secretPath } from './secrets.ts';
+import type { Context } from './service.ts';
+import { toolchainEnvironment } from './toolchainEnvironment.ts';
 
 export const LOCAL_STACK = 'local';
 
