@@ -1,0 +1,5 @@
+/** Every flow by its name. */
+
+import type { Flow } from './options.ts';
+
+export const flows: readonly Flow[] = [];
