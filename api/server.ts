@@ -8,6 +8,7 @@ import { createMetricsServer } from './http/metricsServer.ts';
 import { createOperationsService } from './operations/operations.ts';
 import { readEncryptionKey, readSettings } from './readSettings.ts';
 import { connectionSettings, createPool } from './store/connection.ts';
+import { countQueued } from './store/operations.ts';
 import { createTelemetry, type Telemetry } from './telemetry/telemetry.ts';
 
 /** Between "not ready" and the end, in milliseconds: until nobody sends requests here any more. */
@@ -18,8 +19,6 @@ const HAND_BACK = 30_000;
 const LONGEST_END = 50_000;
 /** For the engine's pool: the state is read and copied. */
 const ENGINE_CONNECTIONS = 4;
-/** The most operations that are counted when metrics are read. */
-const COUNTED = 500;
 
 /** The console's files: beside the bundle in the image, and where `npm run build:api` puts them. */
 function consoleDirectory(): string | undefined {
@@ -52,9 +51,7 @@ async function start(telemetry: Telemetry): Promise<() => Promise<void>> {
     });
     opened.push(() => service.stop(HAND_BACK));
     const environments = Object.keys(settings.environments);
-    metrics.observeQueue(
-      async () => (await service.operations({ environments, status: 'queued' }, { limit: COUNTED })).items.length,
-    );
+    metrics.observeQueue(() => countQueued(pool));
 
     const metricsServer = createMetricsServer(metrics.registry);
     const metricsPort = settings.metricsPort ?? 9464;

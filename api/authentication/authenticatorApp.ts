@@ -8,7 +8,8 @@ import type { Verifier } from './verifier.ts';
 
 /**
  * Judges tokens for nginx's `auth_request`: `GET /verify` with the request's `Authorization`, and the scopes that are all
- * needed in `X-Required-Scopes`. 204 with who it is, else 401, 403 or 503 with a problem.
+ * needed in `X-Required-Scopes`. 204 with who it is, else 401, 403 or 503 with a problem. A 204 may be kept for the
+ * seconds that `X-Keep-Seconds` asks for at most, and never past the token's end; a refusal is not kept.
  */
 export function createAuthenticator(verifier: Verifier, { log }: Pick<Telemetry, 'log'>): Server {
   return createServer((request, response) => {
@@ -31,12 +32,17 @@ async function answer(
 ): Promise<void> {
   const requestId = String(request.headers['x-request-id'] ?? randomUUID());
   try {
-    const caller = await verifier.verify(request.headers.authorization);
+    const { caller, expires } = await verifier.verify(request.headers.authorization);
     const required = String(request.headers['x-required-scopes'] ?? '').split(' ');
     const missing = required.filter((scope) => scope !== '' && !holds(caller.scopes, scope));
     if (missing.length > 0) throw new MissingScopeError(missing, caller.scopes);
     const { issuer, subject } = caller;
-    response.writeHead(204, { 'x-auth-issuer': headerText(issuer), 'x-auth-subject': headerText(subject) }).end();
+    const headers = {
+      'x-auth-issuer': headerText(issuer),
+      'x-auth-subject': headerText(subject),
+      'cache-control': keepFor(request.headers['x-keep-seconds'], expires),
+    };
+    response.writeHead(204, headers).end();
   } catch (error) {
     if (error instanceof ServiceError) {
       log.info({ requestId, code: error.code, reason: error.detail }, 'refused');
@@ -55,8 +61,15 @@ function problem(response: ServerResponse, error: ServiceError): void {
       ? { 'www-authenticate': error.challenge }
       : {};
   response
-    .writeHead(status, { 'content-type': 'application/problem+json', ...challenge })
+    .writeHead(status, { 'content-type': 'application/problem+json', 'cache-control': 'no-store', ...challenge })
     .end(JSON.stringify({ ...rest, status }));
+}
+
+/** nginx counts in whole seconds, and may keep an answer for a part of one longer: one less than what is left. */
+function keepFor(asked: string | string[] | undefined, expires: number): string {
+  const left = Math.floor((expires - Date.now()) / 1000) - 1;
+  const seconds = Math.min(Number(asked ?? 0), left);
+  return seconds >= 1 ? `max-age=${Math.floor(seconds)}` : 'no-store';
 }
 
 /** A header holds visible ASCII; other characters, and `%`, as in a URL. */

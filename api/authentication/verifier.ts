@@ -17,18 +17,24 @@ const TYPES = ['jwt', 'at+jwt', 'application/at+jwt'];
 /** Between two clocks, in seconds. */
 const CLOCK_TOLERANCE = 5;
 /** A token that was verified is believed this long, in milliseconds, and never longer than it is valid. */
-const KEPT = 5 * 60_000;
+const KEPT = 30_000;
 const MOST_KEPT = 5_000;
 const LONGEST_TOKEN = 16 * 1024;
 
+export interface Verified {
+  readonly caller: Caller;
+  /** When the token ends, in milliseconds since 1970. */
+  readonly expires: number;
+}
+
 export interface Verifier {
   /**
-   * Who asks, from the header `Authorization`.
+   * Who asks, from the header `Authorization`, and for how long.
    *
    * @throws AuthenticationError when there is no token or it does not do; ServiceError `unavailable` when its issuer
    * cannot be asked.
    */
-  verify(authorization: string | undefined): Promise<Caller>;
+  verify(authorization: string | undefined): Promise<Verified>;
 }
 
 interface Issuer {
@@ -43,7 +49,7 @@ export interface VerifierOptions {
 
 export function createVerifier({ issuers, log }: VerifierOptions): Verifier {
   const known = issuers.map((settings): Issuer => ({ settings, keys: issuerKeys(settings) }));
-  const kept = new Map<string, { readonly caller: Caller; readonly until: number }>();
+  const kept = new Map<string, { readonly verified: Verified; readonly until: number }>();
 
   return {
     verify: async (authorization) => {
@@ -51,12 +57,12 @@ export function createVerifier({ issuers, log }: VerifierOptions): Verifier {
       // Not the token itself: a dump of the memory holds none that is still good.
       const key = createHash('sha256').update(token).digest('base64');
       const before = kept.get(key);
-      if (before && before.until > Date.now()) return before.caller;
+      if (before && before.until > Date.now()) return before.verified;
       kept.delete(key);
-      const { caller, expires } = await verifyToken(token, known, log);
+      const verified = await verifyToken(token, known, log);
       if (kept.size >= MOST_KEPT) kept.delete(kept.keys().next().value ?? '');
-      kept.set(key, { caller, until: Math.min(expires, Date.now() + KEPT) });
-      return caller;
+      kept.set(key, { verified, until: Math.min(verified.expires, Date.now() + KEPT) });
+      return verified;
     },
   };
 }
@@ -71,11 +77,7 @@ function tokenOf(authorization: string | undefined): string {
   return token;
 }
 
-async function verifyToken(
-  token: string,
-  issuers: readonly Issuer[],
-  log: VerifierOptions['log'],
-): Promise<{ readonly caller: Caller; readonly expires: number }> {
+async function verifyToken(token: string, issuers: readonly Issuer[], log: VerifierOptions['log']): Promise<Verified> {
   const issuer = issuerOf(token, issuers);
   try {
     const { payload, protectedHeader } = await jwtVerify(token, issuer.keys, {

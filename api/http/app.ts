@@ -64,6 +64,7 @@ export async function createApp(options: AppOptions): Promise<App> {
   app.setSerializerCompiler(() => JSON.stringify);
   parseBodies(app);
   app.decorateRequest('caller', null);
+  app.decorateRequest('callerUntil', 0);
   app.decorateRequest('trace', null);
   app.decorateRequest('handedOver', false);
   app.decorateRequest('about');
@@ -85,8 +86,10 @@ export async function createApp(options: AppOptions): Promise<App> {
     const { action } = request.routeOptions.config;
     if (action === undefined) return;
     reply.header('cache-control', 'no-store');
-    request.caller = await verifier.verify(request.headers.authorization);
-    access.requireAnywhere(request.caller, action);
+    const { caller, expires } = await verifier.verify(request.headers.authorization);
+    request.caller = caller;
+    request.callerUntil = expires;
+    access.requireAnywhere(caller, action);
   });
   app.addHook('preValidation', async (request) => {
     readNumbers(request);

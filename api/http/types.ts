@@ -41,6 +41,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Who asks; null on routes that are open. */
     caller: Caller | null;
+    /** When the token of who asks ends, in milliseconds since 1970. */
+    callerUntil: number;
     trace: TraceContext | null;
     /** The service has been asked, and writes the audit log itself. */
     handedOver: boolean;

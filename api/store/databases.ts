@@ -37,10 +37,11 @@ export async function readDatabase(
   environment: string,
   name: string,
 ): Promise<StoredDatabase | undefined> {
-  const { rows } = await client.query<DatabaseRow>(
-    `SELECT ${COLUMNS} FROM development_operations.databases WHERE environment = $1 AND name = $2`,
-    [environment, name],
-  );
+  const { rows } = await client.query<DatabaseRow>({
+    name: 'read_database',
+    text: `SELECT ${COLUMNS} FROM development_operations.databases WHERE environment = $1 AND name = $2`,
+    values: [environment, name],
+  });
   return rows[0] && fromRow(rows[0]);
 }
 
@@ -51,14 +52,15 @@ export async function listDatabases(
   limit: number,
   after: readonly [string, string] | undefined,
 ): Promise<Page<DatabaseRecord>> {
-  const { rows } = await client.query<DatabaseRow>(
-    `SELECT ${COLUMNS} FROM development_operations.databases
+  const { rows } = await client.query<DatabaseRow>({
+    name: 'list_databases',
+    text: `SELECT ${COLUMNS} FROM development_operations.databases
      WHERE environment = ANY ($1)
        AND CASE WHEN $2::text IS NULL THEN status <> 'deleted' ELSE status = $2 END
        AND ($3::text IS NULL OR starts_with(name, $3))
        AND ($4::text IS NULL OR (environment, name) > ($4, $5))
      ORDER BY environment, name LIMIT $6`,
-    [
+    values: [
       filter.environments,
       filter.status ?? null,
       filter.prefix ?? null,
@@ -66,7 +68,7 @@ export async function listDatabases(
       after?.[1] ?? null,
       limit + 1,
     ],
-  );
+  });
   const items = rows.slice(0, limit).map((row) => publicDatabase(fromRow(row)));
   const last = items.at(-1);
   const next = rows.length > limit && last ? encodeCursor(JSON.stringify([last.environment, last.name])) : null;

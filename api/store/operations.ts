@@ -147,11 +147,11 @@ export async function readOperation(
   id: string,
   lock = false,
 ): Promise<(StoredOperation & Operation) | undefined> {
+  const text = `SELECT ${COLUMNS} FROM development_operations.operations AS operation WHERE id = $1`;
   const { rows } = await client.query<OperationRow>(
     lock
-      ? `SELECT ${COLUMNS} FROM development_operations.operations AS operation WHERE id = $1 FOR UPDATE OF operation`
-      : `SELECT ${COLUMNS} FROM development_operations.operations AS operation WHERE id = $1`,
-    [id],
+      ? { name: 'lock_operation', text: `${text} FOR UPDATE OF operation`, values: [id] }
+      : { name: 'read_operation', text, values: [id] },
   );
   return rows[0] && fromRow(rows[0]);
 }
@@ -163,16 +163,25 @@ export async function listOperations(
   limit: number,
   before: string | undefined,
 ): Promise<Page<Operation>> {
-  const { rows } = await client.query<OperationRow>(
-    `SELECT ${COLUMNS} FROM development_operations.operations AS operation
+  const { rows } = await client.query<OperationRow>({
+    name: 'list_operations',
+    text: `SELECT ${COLUMNS} FROM development_operations.operations AS operation
      WHERE environment = ANY ($1) AND ($2::text IS NULL OR status = $2) AND ($3::text IS NULL OR database = $3)
        AND ($4::uuid IS NULL OR id < $4)
      ORDER BY operation.id DESC LIMIT $5`,
-    [filter.environments, filter.status ?? null, filter.database ?? null, before ?? null, limit + 1],
-  );
+    values: [filter.environments, filter.status ?? null, filter.database ?? null, before ?? null, limit + 1],
+  });
   const items = rows.slice(0, limit).map((row) => publicOperation(fromRow(row)));
   const last = items.at(-1);
   return { items, next: rows.length > limit && last ? encodeCursor(last.id) : null };
+}
+
+/** How many operations wait to be begun, on all replicas together. */
+export async function countQueued(client: Queryable): Promise<number> {
+  const { rows } = await client.query<{ count: number }>(
+    "SELECT count(*)::int AS count FROM development_operations.operations WHERE status = 'queued'",
+  );
+  return rows[0]?.count ?? 0;
 }
 
 /**

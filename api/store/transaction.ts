@@ -5,6 +5,8 @@ import { isConnectionError } from './connection.ts';
 /** What a query needs: a pool, or the client of a transaction. */
 export interface Queryable {
   query<Row extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<pg.QueryResult<Row>>;
+  /** With a name each connection parses and plans the text once; the name belongs to that text alone. */
+  query<Row extends pg.QueryResultRow>(statement: pg.QueryConfig): Promise<pg.QueryResult<Row>>;
 }
 
 /** Pauses before a read is tried again, in milliseconds: a server that restarts is back within them. */

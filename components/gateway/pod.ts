@@ -15,6 +15,7 @@ const TLS = '/etc/gateway/tls';
 const USERS = '/etc/gateway/users';
 const CLUSTER = '/etc/gateway/cluster';
 const TEMPORARY = '/tmp';
+const VERIFIED = '/var/cache/gateway';
 const ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount';
 const NGINX = `nginx -e stderr -c ${CONFIGURATION}/nginx.conf`;
 const RESOLVER = `${TEMPORARY}/resolver.conf`;
@@ -23,6 +24,7 @@ const RESOLVER = `${TEMPORARY}/resolver.conf`;
 export const POD: Omit<NginxSettings, 'address' | 'authenticator' | 'trustedProxies' | 'shutdownSeconds'> = {
   listen: { tls: String(PORTS.tls), proxyProtocol: String(PORTS.proxyProtocol), health: String(PORTS.health) },
   temporaryFolder: TEMPORARY,
+  verifiedFolder: VERIFIED,
   tlsFolder: TLS,
   usersFolder: USERS,
   authoritiesFolder: CONFIGURATION,
@@ -179,6 +181,7 @@ function nginxMounts(args: GatewayArguments, pod: GatewayPod): kubernetes.core.v
     { name: 'temporary', mountPath: TEMPORARY },
     { name: 'configuration', mountPath: CONFIGURATION, readOnly: true },
     { name: 'tls', mountPath: TLS, readOnly: true },
+    ...(args.authenticator === undefined ? [] : [{ name: 'verified', mountPath: VERIFIED }]),
     ...(pod.usersName === undefined ? [] : [{ name: 'users', mountPath: USERS, readOnly: true }]),
     ...(args.routes.some(usesClusterAuthority) ? [{ name: 'cluster', mountPath: CLUSTER, readOnly: true }] : []),
   ];
@@ -194,6 +197,10 @@ function volumes(args: GatewayArguments, pod: GatewayPod): kubernetes.core.v1.Vo
     { name: 'temporary', emptyDir: {} },
     { name: 'configuration', configMap: { name: pod.configurationName } },
     { name: 'tls', ...secret(pod.tlsName) },
+    // Tokens are in it: never on a disk. Twice what nginx keeps there, as it clears up a moment later.
+    ...(args.authenticator === undefined
+      ? []
+      : [{ name: 'verified', emptyDir: { medium: 'Memory', sizeLimit: '32Mi' } }]),
     ...(pod.usersName === undefined ? [] : [{ name: 'users', ...secret(pod.usersName) }]),
     ...(args.routes.some(usesClusterAuthority) ? [{ name: 'cluster', configMap: cluster }] : []),
     ...(pod.settingsName === undefined

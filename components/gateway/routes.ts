@@ -24,8 +24,13 @@ export type RouteAuthentication =
    * `openssl passwd -6`); the password is not passed on. nginx hashes at each request: bcrypt above cost 10 is refused.
    */
   | { readonly type: 'basic'; readonly users: pulumi.Input<string> }
-  /** A bearer token that the authenticator accepts, with all of `scopes`. It is passed on. @default no scope */
-  | { readonly type: 'oidc'; readonly scopes?: readonly string[] }
+  /**
+   * A bearer token that the authenticator accepts, with all of `scopes`. It is passed on. @default no scope
+   *
+   * That it accepts a token holds for `keepSeconds`, and never past the token's end; each pod asks for itself. A refusal
+   * is never kept. @default 5; 0 asks each time
+   */
+  | { readonly type: 'oidc'; readonly scopes?: readonly string[]; readonly keepSeconds?: number }
   /**
    * A client certificate of this authority (PEM), and one of `subjects`: distinguished names as in RFC 4514, such as
    * `CN=backup,O=operations`. All such routes of a host share one authority, as TLS knows no paths. @default any subject
@@ -66,6 +71,11 @@ export function hosts(routes: readonly Pick<GatewayRoute, 'host'>[]): string[] {
 /** Whether the route needs the authority of the cluster to verify its Service. */
 export function usesClusterAuthority({ service }: GatewayRoute): boolean {
   return service.certificateAuthority === CLUSTER_AUTHORITY;
+}
+
+/** For how long it holds that a token is accepted, in seconds; 0 for routes without tokens. */
+export function keepSeconds({ authentication }: GatewayRoute): number {
+  return authentication.type === 'oidc' ? (authentication.keepSeconds ?? 5) : 0;
 }
 
 /** Whether any of the routes takes tokens. */

@@ -116,6 +116,7 @@ function authenticationProblems({ authentication }: GatewayRoute, authenticator:
         ...(authentication.scopes ?? []).map(
           (scope, index): Problem => [`authentication.scopes[${index}]`, scopeProblem(scope)],
         ),
+        ['authentication.keepSeconds', numberProblem(authentication.keepSeconds ?? 0, 0, 60)],
       ];
     case 'mutualTls': {
       const { certificateAuthority: authority, subjects } = authentication;

@@ -140,7 +140,10 @@ describe('Gateway', () => {
     const pod = at((await recording.find('gateway-deployment')).inputs, 'spec', 'template', 'spec');
     const mounted = (kind: string, index: number) =>
       (at(pod, kind, index, 'volumeMounts') as { name: string }[]).map(({ name }) => name);
-    assert.deepEqual(mounted('containers', 0), ['temporary', 'configuration', 'tls', 'users', 'cluster']);
+    assert.deepEqual(mounted('containers', 0), ['temporary', 'configuration', 'tls', 'verified', 'users', 'cluster']);
+    const volumes = at(pod, 'volumes') as { name: string; emptyDir?: object }[];
+    const verified = volumes.find(({ name }) => name === 'verified');
+    assert.deepEqual(verified?.emptyDir, { medium: 'Memory', sizeLimit: '32Mi' }, 'tokens reach no disk');
     assert.deepEqual(mounted('initContainers', 1), ['settings', 'authenticator-temporary']);
     assert.equal(at(pod, 'initContainers', 1, 'restartPolicy'), 'Always');
     assert.deepEqual(at(pod, 'initContainers', 1, 'env'), [

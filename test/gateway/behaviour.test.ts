@@ -3,9 +3,14 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { connect as connectHttp2 } from 'node:http2';
 import { request as httpsRequest } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import bcrypt from 'bcryptjs';
+import { createAuthenticator } from '../../api/authentication/authenticatorApp.ts';
+import { createVerifier } from '../../api/authentication/verifier.ts';
+import { createLog } from '../../api/telemetry/log.ts';
 import type { GatewayRoute } from '../../components/gateway/routes.ts';
 import { issue } from '../../local/pki.ts';
+import { startIssuer } from '../api/authentication/issuer.ts';
 import { type Answer, type Backend, backend, type Echo, echo, freePort, TestGateway } from './support.ts';
 
 const parsed = (answer: Answer): Echo => JSON.parse(answer.body) as Echo;
@@ -27,6 +32,8 @@ describe('the gateway, with nginx', function () {
   let authenticator: Backend;
   let gone: number;
   let questions: Echo['headers'][] = [];
+  /** Tokens that the authenticator does not accept any more. */
+  const ended = new Set<string>();
   const slow: string[] = [];
 
   const route = (name: string, host: string, rest: Partial<GatewayRoute> = {}): GatewayRoute => ({
@@ -63,7 +70,15 @@ describe('the gateway, with nginx', function () {
     authenticator = await backend((request, response) => {
       questions.push(request.headers);
       const token = request.headers.authorization;
-      if (token === 'Bearer good') {
+      const kept = /^Bearer kept-(\d+)/.exec(token ?? '')?.[1];
+      if (kept !== undefined && !ended.has(token ?? '')) {
+        const headers = {
+          'x-auth-issuer': 'https://issuer',
+          'x-auth-subject': token,
+          'cache-control': `max-age=${kept}`,
+        };
+        response.writeHead(204, headers).end();
+      } else if (token === 'Bearer good') {
         response.writeHead(204, { 'x-auth-issuer': 'https://issuer', 'x-auth-subject': 'someone' }).end();
       } else if (token === 'Bearer narrow') {
         response.writeHead(403, { 'www-authenticate': 'Bearer error="insufficient_scope"' }).end('{}');
@@ -91,6 +106,7 @@ describe('the gateway, with nginx', function () {
           authentication: { type: 'basic', users: `someone:${bcrypt.hashSync('right', 4)}\n` },
         }),
         route('oidc', 'oidc.test', { authentication: { type: 'oidc', scopes: ['local:apply', 'local:admin'] } }),
+        route('each', 'oidc.test', { path: '/each', authentication: { type: 'oidc', keepSeconds: 0 } }),
         route('mtls', 'mtls.test', {
           authentication: {
             type: 'mutualTls',
@@ -260,6 +276,71 @@ describe('the gateway, with nginx', function () {
     isProblem(broken, 503);
     assert.equal(broken.headers['retry-after'], '2');
     assert.equal((await gateway.ask('oidc.test', '/.gateway/verify/oidc')).status, 404);
+  });
+
+  it('keeps for seconds what the authenticator accepted, by token and route, and never a refusal', async () => {
+    const ask = (path: string, token: string, method = 'GET') =>
+      gateway.ask('oidc.test', path, { method, headers: { authorization: `Bearer ${token}` } });
+    for (const method of ['GET', 'POST', 'GET']) {
+      const { headers } = parsed(await ask('/x', 'kept-600-a', method));
+      assert.deepEqual([headers['x-auth-issuer'], headers['x-auth-subject']], ['https://issuer', 'Bearer kept-600-a']);
+      assert.equal(headers.authorization, 'Bearer kept-600-a');
+    }
+    assert.equal(questions.length, 1);
+    assert.equal(questions[0]?.['x-keep-seconds'], '5');
+    assert.equal(parsed(await ask('/x', 'kept-600-b')).headers['x-auth-subject'], 'Bearer kept-600-b');
+    assert.equal(questions.length, 2);
+    // Another route may ask for other scopes, or each time.
+    for (let i = 0; i < 2; i++) assert.equal((await ask('/each', 'kept-600-a')).status, 200);
+    assert.deepEqual(
+      questions.slice(2).map((headers) => headers['x-keep-seconds']),
+      ['0', '0'],
+    );
+    for (let i = 0; i < 2; i++) isProblem(await ask('/x', 'bad'), 401);
+    for (let i = 0; i < 2; i++) isProblem(await ask('/x', 'narrow'), 403);
+    for (let i = 0; i < 2; i++) isProblem(await gateway.ask('oidc.test', '/x'), 401);
+    assert.equal(questions.length, 10);
+  });
+
+  it('asks again when the time is over for which an answer may be kept', async () => {
+    const ask = () => gateway.ask('oidc.test', '/x', { headers: { authorization: 'Bearer kept-1-c' } });
+    assert.equal((await ask()).status, 200);
+    ended.add('Bearer kept-1-c');
+    const began = Date.now();
+    while ((await ask()).status !== 401) assert.ok(Date.now() - began < 10_000, 'it is accepted for good');
+    isProblem(await ask(), 401);
+  });
+
+  it('refuses a token soon after its end, though it was accepted before', async () => {
+    const issuer = await startIssuer();
+    const real = createAuthenticator(createVerifier({ issuers: [issuer.settings] }), {
+      log: createLog({ level: 'silent' }),
+    }).listen(0, '127.0.0.1');
+    await once(real, 'listening');
+    const before = new TestGateway();
+    try {
+      await before.prepare(['oidc.test']);
+      const { port } = real.address() as AddressInfo;
+      before.configure([route('oidc', 'oidc.test', { authentication: { type: 'oidc' } })], `127.0.0.1:${port}`);
+      await before.start();
+      const exp = Math.floor(Date.now() / 1000) + 4;
+      const authorization = `Bearer ${await issuer.token({ exp, scope: 'local:read' })}`;
+      const ask = () => before.ask('oidc.test', '/x', { headers: { authorization } });
+      assert.equal((await ask()).status, 200);
+      let answer = await ask();
+      for (; answer.status === 200; answer = await ask()) {
+        // Clocks may differ by 5 s; the rest is for a slow machine. Without an end it would be minutes.
+        assert.ok(Date.now() < exp * 1000 + 30_000, 'it is accepted for good');
+      }
+      isProblem(answer, 401);
+      assert.match(String(answer.headers['www-authenticate']), /expired/);
+      assert.ok(Date.now() >= exp * 1000, 'it was refused before its end');
+    } finally {
+      await before.stop();
+      real.close();
+      real.closeAllConnections();
+      await issuer.close();
+    }
   });
 
   it('asks for a client certificate of the authority, and of the subject', async () => {

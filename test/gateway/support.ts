@@ -131,6 +131,7 @@ export class TestGateway {
         health: `127.0.0.1:${this.ports.health}`,
       },
       temporaryFolder: join(this.folder, 'temporary'),
+      verifiedFolder: join(this.folder, 'temporary', 'verified'),
       tlsFolder: join(this.folder, 'tls'),
       usersFolder: join(this.folder, 'users'),
       authoritiesFolder: join(this.folder, 'authorities'),

@@ -84,7 +84,9 @@ export function operationRoutes(app: App, context: RouteContext): void {
     schema: {
       operationId: 'streamEvents',
       summary: 'What happens in an operation, as it happens',
-      description: 'Server-sent events. After a lost connection `Last-Event-ID` leads on from there.',
+      description:
+        'Server-sent events. After a lost connection `Last-Event-ID` leads on from there. The stream ends with the ' +
+        'operation, and when the token expires: come again with a new one.',
       tags,
       params,
       querystring: shared.EmptyQuery,
@@ -100,7 +102,7 @@ export function operationRoutes(app: App, context: RouteContext): void {
       reply.header('x-accel-buffering', 'no');
       const stream = eventStream(
         (signal) => service.events(id, after, signal),
-        closing,
+        { closing, until: request.callerUntil },
         (error) => request.log.error({ error }, 'the events cannot be read'),
       );
       return await reply.send(stream);

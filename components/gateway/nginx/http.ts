@@ -1,5 +1,5 @@
 import type { GatewayRoute } from '../routes.ts';
-import { hosts, usesTokens } from '../routes.ts';
+import { hosts, keepSeconds, usesTokens } from '../routes.ts';
 import { block, type Directive, directive } from './directive.ts';
 import { identifier, type NginxInput } from './settings.ts';
 
@@ -32,7 +32,27 @@ export function httpContext(input: NginxInput): Directive[] {
     ...tls(input.tlsFolder),
     ...requestVariables(input),
     ...input.routes.flatMap(routeVariables),
+    ...authenticatorPool(input),
     ...accessLog(input.accessLog),
+  ];
+}
+
+/** Names of the zone of what was accepted, and of the connections to the authenticator. */
+export const VERIFIED_ZONE = 'gateway_verified';
+export const AUTHENTICATOR_POOL = 'gateway_authenticator';
+
+/** Connections to the authenticator are kept, and so is for seconds what it accepted: see `verification`. */
+function authenticatorPool({ authenticator, routes, verifiedFolder }: NginxInput): Directive[] {
+  if (authenticator === undefined || !usesTokens(routes)) return [];
+  const cache = directive(
+    'proxy_cache_path',
+    verifiedFolder,
+    ...['levels=1', `keys_zone=${VERIFIED_ZONE}:2m`, 'max_size=16m', 'inactive=1m', 'use_temp_path=off'],
+  );
+  const pool = [directive('server', authenticator), directive('keepalive', 16)];
+  return [
+    ...(routes.some((route) => keepSeconds(route) > 0) ? [cache] : []),
+    block('upstream', [AUTHENTICATOR_POOL], pool),
   ];
 }
 

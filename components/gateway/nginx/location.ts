@@ -1,5 +1,6 @@
-import { CLUSTER_AUTHORITY, type GatewayRoute } from '../routes.ts';
+import { CLUSTER_AUTHORITY, type GatewayRoute, keepSeconds } from '../routes.ts';
 import { block, type Directive, directive } from './directive.ts';
+import { AUTHENTICATOR_POOL, VERIFIED_ZONE } from './http.ts';
 import { type ProblemKind, problemPages } from './problems.ts';
 import { identifier, type NginxInput, serviceFile, usersFile } from './settings.ts';
 
@@ -93,26 +94,40 @@ function verifyPath(route: GatewayRoute): string {
   return `/.gateway/verify/${route.name}`;
 }
 
-/** The authenticator sees the token and what is required, nothing else of the request. */
+/**
+ * The authenticator sees the token and what is required, nothing else of the request. Its answer says how long it may be
+ * kept (Cache-Control): not at all where it refuses. nginx compares the whole key, not only its digest.
+ */
 function verification(input: NginxInput, route: GatewayRoute): Directive[] {
-  if (route.authentication.type !== 'oidc') return [];
+  if (route.authentication.type !== 'oidc' || input.authenticator === undefined) return [];
   const header = (name: string, value: string) => directive('proxy_set_header', name, value);
+  const scopes = [...(route.authentication.scopes ?? [])].sort().join(' ');
+  const kept = keepSeconds(route);
   return [
     block(
       'location',
       ['=', verifyPath(route)],
       [
         directive('internal'),
-        directive('proxy_pass', `http://${input.authenticator}/verify`),
+        directive('proxy_pass', `http://${AUTHENTICATOR_POOL}/verify`),
+        directive('proxy_http_version', '1.1'),
         directive('proxy_method', 'GET'),
+        ...(kept === 0
+          ? []
+          : [
+              directive('proxy_cache', VERIFIED_ZONE),
+              directive('proxy_cache_key', `${route.name} ${scopes} $http_authorization`),
+            ]),
         directive('proxy_pass_request_headers', 'off'),
         directive('proxy_pass_request_body', 'off'),
         directive('proxy_connect_timeout', '2s'),
         directive('proxy_read_timeout', '10s'),
+        header('Connection', ''),
         header('Content-Length', ''),
         header('Host', 'authenticator'),
         header('Authorization', '$http_authorization'),
-        header('X-Required-Scopes', [...(route.authentication.scopes ?? [])].sort().join(' ')),
+        header('X-Keep-Seconds', String(kept)),
+        header('X-Required-Scopes', scopes),
         header('X-Request-Id', '$gateway_request_id'),
       ],
     ),

@@ -6,6 +6,11 @@ export interface NginxSettings {
   readonly listen: { readonly tls: string; readonly proxyProtocol: string; readonly health: string };
   /** Writable folder for the process id and bodies that do not fit into memory. */
   readonly temporaryFolder: string;
+  /**
+   * Writable folder for what the authenticator accepted, in memory: its files hold tokens, since nginx writes the key of
+   * each entry into it.
+   */
+  readonly verifiedFolder: string;
   /** Folder with tls.crt and tls.key. */
   readonly tlsFolder: string;
   /** Folder with `users-<route>`: files of htpasswd(1). */

@@ -14,7 +14,7 @@ describe('authentication: tokens', () => {
     const verifier = createVerifier({ issuers: [issuer.settings] });
     for (const sub of ['a', 'b', 'c', 'a']) {
       const token = await issuer.token({ sub, scope: 'local:read nonsense local:apply' });
-      const caller = await verifier.verify(`bearer ${token}`);
+      const { caller } = await verifier.verify(`bearer ${token}`);
       assert.deepEqual(caller, {
         ...{ issuer: issuer.settings.issuer, subject: sub, namespaces: ['apps'] },
         scopes: ['local:apply', 'local:read'],
@@ -103,9 +103,25 @@ describe('authentication: the authenticator', () => {
     assert.equal(good.status, 204);
     assert.equal(good.headers.get('x-auth-subject'), 'Zo%C3%AB%201%25');
     assert.equal(good.headers.get('x-auth-issuer'), issuer.settings.issuer);
+    assert.equal(good.headers.get('cache-control'), 'no-store');
+    const kept = await ask({ authorization, 'x-keep-seconds': '5' });
+    assert.equal(kept.headers.get('cache-control'), 'max-age=5');
+    const ending = Math.floor(Date.now() / 1000) + 60;
+    const soon = await ask({
+      authorization: `Bearer ${await issuer.token({ exp: ending })}`,
+      'x-keep-seconds': '1000',
+    });
+    const [, seconds] = /^max-age=(\d+)$/.exec(soon.headers.get('cache-control') ?? '') ?? [];
+    assert.ok(Number(seconds) >= 1 && Number(seconds) < 60, seconds);
+    const over = await ask({
+      authorization: `Bearer ${await issuer.token({ exp: Math.floor(Date.now() / 1000) - 1 })}`,
+      'x-keep-seconds': '5',
+    });
+    assert.deepEqual([over.status, over.headers.get('cache-control')], [204, 'no-store']);
     const lacking = await ask({ authorization, 'x-required-scopes': 'local:read local:admin' });
     assert.equal(lacking.status, 403);
     assert.match(await lacking.text(), /lacks the scope local:admin/);
+    assert.equal(lacking.headers.get('cache-control'), 'no-store');
     const anonymous = await ask({});
     assert.equal(anonymous.status, 401);
     assert.match(anonymous.headers.get('www-authenticate') ?? '', /^Bearer /);

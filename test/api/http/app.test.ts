@@ -187,6 +187,21 @@ describe('http: requests and answers', () => {
     assert.equal(await second.text(), 'retry: 2000\n\n');
   });
 
+  it('ends a stream of events when its token ends', async () => {
+    test.service.open = true;
+    await test.app.listen({ port: 0, host: '127.0.0.1' });
+    const { port } = test.app.server.address() as AddressInfo;
+    const exp = Math.floor(Date.now() / 1000) + 2;
+    const authorization = `Bearer ${await test.issuer.token({ scope: 'local:read', exp })}`;
+    const url = `http://127.0.0.1:${port}/v1/operations/${ID}/events`;
+    const answer = await fetch(url, { headers: { authorization } });
+    assert.equal(answer.status, 200);
+    assert.equal(await answer.text(), 'retry: 2000\n\n');
+    // Timers may fire a moment early.
+    assert.ok(Date.now() >= exp * 1000 - 50, 'it ended before its token');
+    assert.equal(test.service.gone, 1);
+  });
+
   it('describes itself: each route with its answers and its scope', async () => {
     const document = (await test.app.inject('/openapi.json')).json();
     assert.equal(document.openapi, '3.1.0');
