@@ -46,6 +46,8 @@ interface Authority {
 }
 
 const authorities = new Map<string, Promise<Authority>>();
+/** Those whose files are not written yet: who asks meanwhile must not make another. */
+const beingMade = new Set<string>();
 
 /** Path of the certificate authority's certificate; the file is there after the first `issue`. */
 export function caFilePath(ctx: PkiContext): string {
@@ -58,11 +60,13 @@ export async function ensureAuthority(ctx: PkiContext): Promise<string> {
 }
 
 function authority(ctx: PkiContext): Promise<Authority> {
-  let found = authorities.get(ctx.directory);
+  const { directory } = ctx;
+  let found = authorities.get(directory);
   // Made anew when the folder was removed meanwhile (`clean` and `up` in one process, tests).
-  if (found === undefined || !existsSync(caFilePath(ctx))) {
-    found = loadAuthority(ctx);
-    authorities.set(ctx.directory, found);
+  if (found === undefined || (!beingMade.has(directory) && !existsSync(caFilePath(ctx)))) {
+    beingMade.add(directory);
+    found = loadAuthority(ctx).finally(() => beingMade.delete(directory));
+    authorities.set(directory, found);
   }
   return found;
 }

@@ -41,6 +41,20 @@ describe('local/pki', () => {
     }
   });
 
+  it('makes one authority for all who ask at once for the first time', async () => {
+    const names = ['a', 'b', 'c', 'd', 'e', 'f'];
+    const ask = async (name: string, turns: number) => {
+      // Each begins while the first is under way.
+      for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve));
+      return await issue({ directory }, { ...request, name });
+    };
+    const all = await Promise.all(names.map((name, turns) => ask(name, turns)));
+    const authority = new X509Certificate(readFileSync(join(directory, 'tls', 'ca.crt')));
+    for (const { certFile } of all) {
+      assert.ok(new X509Certificate(readFileSync(certFile)).verify(authority.publicKey), certFile);
+    }
+  });
+
   it('keeps the private key from other users', async () => {
     const files = await issue({ directory }, request);
     assert.equal(statSync(files.keyFile).mode & 0o777, 0o600);
