@@ -15,6 +15,8 @@ export const TOOL_NAMES = [
   'kubelet',
   'kube-proxy',
   'coredns',
+  'act',
+  'actionlint',
 ] as const;
 
 export type ToolName = (typeof TOOL_NAMES)[number];

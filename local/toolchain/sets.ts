@@ -50,6 +50,8 @@ const LANGUAGE_NODEJS = '3.65.0';
 const BUILDX = '0.38.1';
 const KUBERNETES = '1.34.5';
 const COREDNS = '1.12.4';
+const ACT = '0.2.89';
+const ACTIONLINT = '1.7.12';
 
 /** Pinned: where nothing suitable is on the machine, exactly these are downloaded or built. */
 export const TOOL_SETS: readonly ToolSet[] = [
@@ -142,7 +144,43 @@ export const TOOL_SETS: readonly ToolSet[] = [
     packages: { coredns: 'github.com/coredns/coredns' },
     ldflags: '-s -w',
   },
+  {
+    // Runs GitHub workflows on this machine; only the tests of the workflows ask for it.
+    name: 'act',
+    version: ACT,
+    tools: ['act'],
+    onMachine: { versionArgs: ['--version'], accepts: (version) => version.join('.') === ACT },
+    downloads: (platform) => [
+      {
+        url: `https://github.com/nektos/act/releases/download/v${ACT}/${actArchive(platform)}`,
+        checksumUrl: `https://github.com/nektos/act/releases/download/v${ACT}/checksums.txt`,
+        contents: { act: 'act' },
+      },
+    ],
+    packages: { act: 'github.com/nektos/act' },
+    ldflags: '-s -w',
+  },
+  {
+    // As act.
+    name: 'actionlint',
+    version: ACTIONLINT,
+    tools: ['actionlint'],
+    onMachine: { versionArgs: ['-version'], accepts: (version) => version.join('.') === ACTIONLINT },
+    downloads: ({ os, arch }) => [
+      {
+        url: `https://github.com/rhysd/actionlint/releases/download/v${ACTIONLINT}/actionlint_${ACTIONLINT}_${os}_${arch}.tar.gz`,
+        checksumUrl: `https://github.com/rhysd/actionlint/releases/download/v${ACTIONLINT}/actionlint_${ACTIONLINT}_checksums.txt`,
+        contents: { actionlint: 'actionlint' },
+      },
+    ],
+    packages: { actionlint: 'github.com/rhysd/actionlint/cmd/actionlint' },
+    ldflags: `-s -w -X github.com/rhysd/actionlint.version=v${ACTIONLINT}`,
+  },
 ];
+
+function actArchive({ os, arch }: Platform): string {
+  return `act_${os === 'linux' ? 'Linux' : 'Darwin'}_${arch === 'amd64' ? 'x86_64' : 'arm64'}.tar.gz`;
+}
 
 function pulumiArchive({ os, arch }: Platform): Download {
   const file = `pulumi-v${PULUMI}-${os}-${arch === 'amd64' ? 'x64' : 'arm64'}.tar.gz`;

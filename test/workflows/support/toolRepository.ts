@@ -1,0 +1,37 @@
+/** This repository as a workflow checks it out: what is tracked or about to be, and the installed dependencies. */
+
+import { rmSync } from 'node:fs';
+import { cp, mkdtemp, symlink, utimes } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { repositoryRoot } from '../../../local/context.ts';
+
+let made: Promise<string> | undefined;
+
+/**
+ * A copy of the work tree (also what is not yet committed) with a link to `node_modules`: installing them anew in each
+ * job would take a minute. Made once a process, removed when the process ends. Nothing of `.local` is in it.
+ */
+export function toolRepository(): Promise<string> {
+  made ??= make();
+  return made;
+}
+
+async function make(): Promise<string> {
+  const root = repositoryRoot();
+  const list = ['ls-files', '-z', '--cached', '--others', '--exclude-standard'];
+  const { stdout } = await execa('git', list, { cwd: root, maxBuffer: 64 << 20 });
+  const directory = await mkdtemp(join(tmpdir(), 'development-operations-'));
+  process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
+  for (const path of new Set(stdout.split('\0').filter((name) => name !== ''))) {
+    // A file that is removed and not yet committed is still listed.
+    await cp(join(root, path), join(directory, path)).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT') throw error;
+    });
+  }
+  await symlink(join(root, 'node_modules'), join(directory, 'node_modules'));
+  // Older than what is installed: nothing may install through the link.
+  await utimes(join(directory, 'package-lock.json'), 0, 0);
+  return directory;
+}
