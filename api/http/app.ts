@@ -1,14 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import fastifyStatic from '@fastify/static';
-import { fastify, LogController } from 'fastify';
-import { ServiceError } from '../errors.ts';
+import { type FastifyReply, type FastifyRequest, fastify, LogController } from 'fastify';
+import type { ServiceError } from '../errors.ts';
 import { traceContext } from '../telemetry/trace.ts';
 import { Access } from './access.ts';
 import { collectMethods } from './allow.ts';
 import { createRefusalLog } from './audit.ts';
 import { LARGEST_BODY, parseBodies, readNumbers } from './body.ts';
+import { answerClientError, clientProblem, methodNotAllowed, notFound } from './clientErrors.ts';
 import { describe } from './document.ts';
-import { PROBLEM_TYPE, sendProblem, serviceErrorOf } from './problems.ts';
+import { sendProblem, serviceErrorOf } from './problems.ts';
 import { administrationRoutes } from './routes/administration.ts';
 import { databaseRoutes } from './routes/databases.ts';
 import { operationRoutes } from './routes/operations.ts';
@@ -35,6 +36,8 @@ export async function createApp(options: AppOptions): Promise<App> {
   const closed = new AbortController();
   const closing = options.closing ? AbortSignal.any([options.closing, closed.signal]) : closed.signal;
 
+  // Until the routes are there, there is none.
+  let methodsOf: (path: string) => string[] = () => [];
   const app: App = fastify({
     loggerInstance: log as never,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
@@ -50,14 +53,11 @@ export async function createApp(options: AppOptions): Promise<App> {
     frameworkErrors: (error, request, reply) => {
       void sendProblem(request, reply, serviceErrorOf(error, request));
     },
-    clientErrorHandler: (_error, socket) => {
-      const { title, ...problem } = new ServiceError('invalid-request', 'It is not HTTP as it should be.').problem();
-      const body = JSON.stringify({ title, ...problem });
-      if (!socket.writable) return;
-      socket.end(
-        `HTTP/1.1 400 Bad Request\r\nContent-Type: ${PROBLEM_TYPE}\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
-      );
-    },
+    clientErrorHandler: (error, socket) =>
+      answerClientError(
+        socket,
+        clientProblem(error, (path) => methodsOf(path)),
+      ),
   }) as unknown as App;
 
   // The engine's own writer: what the service returns is typed, and nothing of it may get lost on the way.
@@ -70,7 +70,7 @@ export async function createApp(options: AppOptions): Promise<App> {
   app.decorateRequest('about');
   const optionalBodies = new Set<string>();
   app.decorate('optionalBodies', optionalBodies);
-  const methodsOf = collectMethods(app);
+  methodsOf = collectMethods(app);
 
   app.addHook('onRoute', ({ url, config, schema }) => {
     if (!url.startsWith('/v1/')) return;
@@ -83,6 +83,8 @@ export async function createApp(options: AppOptions): Promise<App> {
     request.about = { environment: null, database: null, operationId: null };
     request.log = request.log.child({ traceId: request.trace.traceId, parentId: request.trace.parentId });
     reply.header('x-request-id', request.id).header('x-content-type-options', 'nosniff');
+    // Before a body is read, which may have faults of its own.
+    if (request.is404) throw nothingThere(request, reply);
     const { action } = request.routeOptions.config;
     if (action === undefined) return;
     reply.header('cache-control', 'no-store');
@@ -125,16 +127,13 @@ export async function createApp(options: AppOptions): Promise<App> {
     refusals.refused(request, problem);
     return await sendProblem(request, reply, problem);
   });
-  app.setNotFoundHandler(async (request, reply) => {
+  const nothingThere = (request: FastifyRequest, reply: FastifyReply): ServiceError => {
     const path = request.url.split('?', 1)[0] ?? '';
     const methods = methodsOf(path);
-    if (methods.length === 0) {
-      return await sendProblem(request, reply, new ServiceError('not-found', `There is no ${path} here.`));
-    }
-    reply.header('allow', methods.join(', '));
-    const detail = `${path} has no method ${request.method}: use ${methods.join(' or ')}.`;
-    return await sendProblem(request, reply, new ServiceError('method-not-allowed', detail));
-  });
+    if (methods.length > 0) reply.header('allow', methods.join(', '));
+    return methods.length > 0 ? methodNotAllowed(request.method, path, methods) : notFound(path);
+  };
+  app.setNotFoundHandler(async (request, reply) => await sendProblem(request, reply, nothingThere(request, reply)));
   app.addHook('preClose', async () => closed.abort());
   app.addHook('onClose', async () => void (await refusals.settled()));
 
