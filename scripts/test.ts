@@ -19,6 +19,15 @@ interface Count {
   failed: number;
 }
 
+interface Told {
+  readonly title: string;
+  readonly message: string;
+}
+
+/** What is said once more at the very end, where it is not lost in the output. */
+const failures: Told[] = [];
+const triedAgain: Told[] = [];
+
 interface Phase {
   readonly name: string;
   /** Runs only when it is named: it takes long, and kills parts of the environment. @default false */
@@ -71,8 +80,11 @@ async function mocha(args: readonly string[], limit: number, environment: NodeJS
   const text = await readFile(counts, 'utf8').catch(() => undefined);
   await rm(counts, { force: true });
   if (text === undefined) return { passed: 0, failed: 1 };
-  const { passes, failures } = JSON.parse(text) as { passes: number; failures: number };
-  return { passed: passes, failed: code !== 0 && failures === 0 ? 1 : failures };
+  const counted = JSON.parse(text) as { passes: number; failures: number; failed: Told[]; again: Told[] };
+  failures.push(...counted.failed);
+  const lost = new Set(counted.failed.map(({ title }) => title));
+  triedAgain.push(...counted.again.filter(({ title }) => !lost.has(title)));
+  return { passed: counted.passes, failed: code !== 0 && counted.failures === 0 ? 1 : counted.failures };
 }
 
 const local = (...args: string[]): string[] => ['--import', 'tsx', 'local/cli.ts', ...args];
@@ -102,6 +114,15 @@ const phases: readonly Phase[] = [
   { name: 'e2e', run: () => mocha(['--config', 'test/e2e.mocharc.json'], 25 * minute) },
 ];
 
+/** Titles with the beginning of each message. */
+function tell(what: string, tests: readonly Told[]): void {
+  if (tests.length === 0) return;
+  const lines = tests.map(
+    ({ title, message }) => `  ${title}\n    ${message.slice(0, 600).replaceAll('\n', '\n    ')}`,
+  );
+  console.log(`\n== ${what}:\n${lines.join('\n')}`);
+}
+
 async function wasRunning(): Promise<boolean> {
   return (await command(local('status'), minute, { stdio: 'ignore' })) === 0;
 }
@@ -118,7 +139,9 @@ async function main(names: readonly string[]): Promise<number> {
   for (const { name, run } of chosen) {
     const started = Date.now();
     console.log(`\n== ${name}`);
+    const told = failures.length;
     const { passed, failed } = await run();
+    if (failed > 0 && failures.length === told) failures.push({ title: `phase ${name}`, message: 'see its output' });
     total.passed += passed;
     total.failed += failed;
     console.log(
@@ -127,6 +150,8 @@ async function main(names: readonly string[]): Promise<number> {
     if (name === 'environment' && failed > 0) break;
   }
   if (!keep) await command(local('down'), 5 * minute);
+  tell('passed only when they were tried again', triedAgain);
+  tell('failed', failures);
   const summary = `${total.passed} passed, ${total.failed} failed`;
   await writeFile(join(scratch, 'summary'), `${summary}\n`);
   console.log(`\n${summary}`);

@@ -1,7 +1,9 @@
 import { mkdirSync } from 'node:fs';
+import { applications } from '../applications.ts';
 import { chooseCluster } from '../kubernetes/choose.ts';
 import { kubernetesServices } from '../kubernetes/services.ts';
 import { confirmOwnership, liveServices, takeOwnership, withLock } from '../owner.ts';
+import { waitFor } from '../process.ts';
 import { ensureRequirements } from '../requirements.ts';
 import type { Context } from '../service.ts';
 import { serviceNames, services, startAll, stopAll } from '../services.ts';
@@ -32,9 +34,27 @@ export async function up(ctx: Context, options: UpOptions): Promise<void> {
     if (!options.servicesOnly) {
       const { deploy } = await import('../deploy.ts');
       await deploy(ctx);
+      await ctx.progress.step('applications', () => applicationsAnswer(ctx));
     }
   });
   process.stdout.write(`${statusTable(await collectStatus(ctx))}\n`);
+}
+
+/**
+ * Waits until every application answers. A node whose kubelet was away for a while counts its pods as ready again only
+ * some seconds after it is back.
+ *
+ * @throws LocalError with those that do not answer after two minutes
+ */
+async function applicationsAnswer(ctx: Context): Promise<void> {
+  await waitFor(
+    async () => {
+      const silent = (await applications(ctx)).filter(({ healthy }) => !healthy);
+      const detail = silent.map(({ name, url, detail }) => `${name} (${url}) ${detail}`).join('; ');
+      return { healthy: silent.length === 0, detail: `${detail}: see npm run kubectl -- get pods -A` };
+    },
+    { timeoutMs: 120_000, intervalMs: 500, what: 'an application' },
+  );
 }
 
 /** After `.local` was removed under a running environment its processes hold the ports, but have lost their files. */

@@ -45,6 +45,8 @@ export const controllerManager = component({
         `--cluster-cidr=${POD_CIDR}`,
         // One node has the whole network: the CNI plugin gives addresses, no controller splits it.
         '--allocate-node-cidrs=false',
+        // There is no other node for the pods of one whose kubelet is being healed: they go on to be served.
+        '--node-monitor-grace-period=3m',
       ],
     };
   },
