@@ -18,6 +18,8 @@ export interface ServerConfig {
   readonly database: string;
   /** The role that the connection has on the server where user name maps give it another. @default username */
   readonly databaseUsername: string;
+  /** One of SSL_MODES. */
+  readonly sslmode: string;
   readonly ssl: ConnectionOptions | false;
   /** Seconds; 0 waits without limit. @default $PGCONNECT_TIMEOUT, else 180 */
   readonly connectTimeout: number;
@@ -94,6 +96,7 @@ export function serverConfig(inputs: PropertyMap, env: NodeJS.ProcessEnv = proce
   const host = text(inputs, 'host', env.PGHOST) ?? 'localhost';
   const username = text(inputs, 'username', env.PGUSER) ?? 'postgres';
   const maxConnections = number(inputs, 'maxConnections', 20);
+  const sslmode = text(inputs, 'sslmode', env.PGSSLMODE) ?? text(inputs, 'sslMode') ?? 'require';
   return {
     host,
     port: number(inputs, 'port', Number(env.PGPORT || 5432)),
@@ -101,14 +104,14 @@ export function serverConfig(inputs: PropertyMap, env: NodeJS.ProcessEnv = proce
     password: text(inputs, 'password', env.PGPASSWORD),
     database: text(inputs, 'database', env.PGDATABASE) ?? 'postgres',
     databaseUsername: text(inputs, 'databaseUsername') ?? username,
-    ssl: tls(inputs, host, env),
+    sslmode,
+    ssl: tls(inputs, host, sslmode),
     connectTimeout: Math.max(0, number(inputs, 'connectTimeout', Number(env.PGCONNECT_TIMEOUT || 180))),
     maxConnections: maxConnections > 0 ? maxConnections : 20,
   };
 }
 
-function tls(inputs: PropertyMap, host: string, env: NodeJS.ProcessEnv): ConnectionOptions | false {
-  const mode = text(inputs, 'sslmode', env.PGSSLMODE) ?? text(inputs, 'sslMode') ?? 'require';
+function tls(inputs: PropertyMap, host: string, mode: string): ConnectionOptions | false {
   if (mode === 'disable') return false;
   const rootFile = text(inputs, 'sslrootcert');
   const ca = rootFile === undefined ? undefined : readPem('sslrootcert', rootFile);

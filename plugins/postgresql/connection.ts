@@ -1,31 +1,26 @@
-/** Connections to one server: a small pool per database, opened when it is first needed, closed with the provider. */
+/** What operations do on one server: sessions and transactions with their locks, and their end when they are cancelled. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import pg from 'pg';
+import type pg from 'pg';
 import type { Log } from '../framework/provider.ts';
+import { Cancellation, destroyConnection, stopStatement } from './cancellation.ts';
 import type { ServerConfig } from './config.ts';
-import { connectError, errorCode, ineffectiveError, isRetryable, statementError } from './errors.ts';
+import { connectError, errorCode, isRetryable } from './errors.ts';
 import { lockKey, roleLock } from './locks.ts';
 import { actingFor } from './membership.ts';
-import { literal } from './sql/quote.ts';
+import { Pools } from './pools.ts';
+import { type Session, sessionOf } from './session.ts';
 
-/** Connections per database: the work is short, so more would only wait for locks. */
-const POOL_SIZE = 4;
-/** Idle connections go soon, so that the database can be dropped by somebody else. */
-const IDLE_MS = 2000;
+export type { Session } from './session.ts';
+
 const ATTEMPTS = 8;
 /** For every lock of a statement, advisory locks too. */
 const LOCK_TIMEOUT_SECONDS = 120;
 /** Oldest server that the statements are written for. */
 const OLDEST_VERSION = 12;
 
-type NoticeMessage = { readonly code?: string | undefined; readonly message?: string | undefined };
-
 /** https://www.postgresql.org/docs/current/errcodes-appendix.html */
 const INSUFFICIENT_PRIVILEGE = '42501';
-
-/** GRANT and REVOKE that do nothing, or not all, for want of rights only warn (privilege_not_revoked, _not_granted). */
-const INEFFECTIVE: ReadonlySet<string> = new Set(['01006', '01007']);
 
 /** What is asked of a server once. */
 export interface ServerInfo {
@@ -37,24 +32,24 @@ export interface ServerInfo {
   readonly passwordEncryption: string;
 }
 
-/** One connection while it is ours. */
-export interface Session {
-  readonly database: string;
-  /** Rows of a query of the catalogs; values go as parameters. */
-  query<Row extends pg.QueryResultRow>(text: string, values?: readonly unknown[]): Promise<Row[]>;
-  /** A statement that changes something; shown in the debug log, with each of `secrets` replaced. */
-  run(statement: string, secrets?: readonly string[]): Promise<void>;
+/** A connection while it is ours, and whether it can be used again. */
+interface Held {
+  readonly session: Session;
+  /** It is in a state that nobody else may meet, such as with our locks. */
+  spoil(): void;
 }
 
 export class Server {
-  readonly #pools = new Map<string, pg.Pool>();
+  readonly #pools: Pools;
   #info: Promise<ServerInfo> | undefined;
   #closed = false;
 
   constructor(
     readonly config: ServerConfig,
     private readonly log: Log,
-  ) {}
+  ) {
+    this.#pools = new Pools(config);
+  }
 
   /** The server's version and what the connected role may do; connects on first use. */
   info(signal: AbortSignal): Promise<ServerInfo> {
@@ -94,14 +89,16 @@ export class Server {
     locks: readonly string[] = [],
   ): Promise<T> {
     return this.#attempt(signal, () =>
-      this.#with(database, signal, async (session) => {
+      this.#with(database, signal, async ({ session, spoil }) => {
         const keys = locks.map(lockKey).sort();
         try {
           if (keys.length > 0) await session.query(`SET lock_timeout = '${LOCK_TIMEOUT_SECONDS}s'`);
           for (const key of keys) await session.query('SELECT pg_catalog.pg_advisory_lock($1)', [key]);
           return await work(session);
         } finally {
-          if (keys.length > 0) await session.query('SELECT pg_catalog.pg_advisory_unlock_all()').catch(() => undefined);
+          if (keys.length > 0) {
+            await session.tidy(() => session.query('SELECT pg_catalog.pg_advisory_unlock_all()')).catch(spoil);
+          }
         }
       }),
     );
@@ -118,7 +115,7 @@ export class Server {
     work: (session: Session) => Promise<T>,
   ): Promise<T> {
     return this.#attempt(signal, () =>
-      this.#with(database, signal, async (session) => {
+      this.#with(database, signal, async ({ session, spoil }) => {
         const keys = locks.map(lockKey).sort();
         await session.query('BEGIN');
         try {
@@ -126,10 +123,11 @@ export class Server {
           await session.query(`SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '${LOCK_TIMEOUT_SECONDS}s'`);
           for (const key of keys) await session.query('SELECT pg_catalog.pg_advisory_xact_lock($1)', [key]);
           const result = await work(session);
-          await session.query('COMMIT');
+          signal.throwIfAborted();
+          await session.tidy(() => session.query('COMMIT'));
           return result;
         } catch (error) {
-          await session.query('ROLLBACK').catch(() => undefined);
+          await session.tidy(() => session.query('ROLLBACK')).catch(spoil);
           throw error;
         }
       }),
@@ -138,16 +136,12 @@ export class Server {
 
   /** Closes our own connections to a database, so that they do not keep it from being dropped or renamed. */
   async forget(database: string): Promise<void> {
-    const pool = this.#pools.get(database);
-    this.#pools.delete(database);
-    await pool?.end();
+    await this.#pools.forget(database);
   }
 
   async close(): Promise<void> {
     this.#closed = true;
-    const pools = [...this.#pools.values()];
-    this.#pools.clear();
-    await Promise.all(pools.map((pool) => pool.end()));
+    await this.#pools.end();
   }
 
   async #attempt<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
@@ -165,7 +159,7 @@ export class Server {
     }
   }
 
-  async #with<T>(database: string, signal: AbortSignal, work: (session: Session) => Promise<T>): Promise<T> {
+  async #with<T>(database: string, signal: AbortSignal, work: (held: Held) => Promise<T>): Promise<T> {
     if (this.#closed) throw new Error('the provider is closed');
     let client: pg.PoolClient;
     try {
@@ -174,23 +168,27 @@ export class Server {
       if (signal.aborted) throw signal.reason;
       throw connectError(error, this.config, database);
     }
-    // Ending the connection ends the statement or the wait that it is in.
     let broken = false;
-    const abort = () => {
-      broken = true;
-      (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
-    };
-    const onError = () => {
+    const spoil = () => {
       broken = true;
     };
-    client.on('error', onError);
-    signal.addEventListener('abort', abort, { once: true });
+    client.on('error', spoil);
+    const cancellation = new Cancellation({
+      signal,
+      where: `PostgreSQL at ${this.config.host}:${this.config.port}`,
+      stop: () => stopStatement(this.config, client),
+      destroy: () => {
+        spoil();
+        destroyConnection(client);
+      },
+    });
     try {
-      signal.throwIfAborted();
-      return await work(this.#session(client, database));
+      const { log, config } = this;
+      const session = sessionOf({ client, database, cancellation, log, username: config.databaseUsername });
+      return await work({ session, spoil });
     } finally {
-      signal.removeEventListener('abort', abort);
-      client.removeListener('error', onError);
+      await cancellation.end();
+      client.removeListener('error', spoil);
       client.release(broken);
     }
   }
@@ -233,7 +231,7 @@ export class Server {
   /** A cancelled operation does not wait for a server that does not answer. */
   async #connect(database: string, signal: AbortSignal): Promise<pg.PoolClient> {
     signal.throwIfAborted();
-    const connecting = this.#pool(database).connect();
+    const connecting = this.#pools.get(database).connect();
     let abort = () => {};
     const aborted = new Promise<never>((_, reject) => {
       abort = () => reject(signal.reason);
@@ -247,54 +245,5 @@ export class Server {
     } finally {
       signal.removeEventListener('abort', abort);
     }
-  }
-
-  #session(client: pg.PoolClient, database: string): Session {
-    return {
-      database,
-      query: async <Row extends pg.QueryResultRow>(text: string, values: readonly unknown[] = []) =>
-        (await client.query<Row>(text, values.length === 0 ? undefined : [...values])).rows,
-      run: async (statement, secrets = []) => {
-        const shown = secrets.reduce((text, secret) => text.replaceAll(literal(secret), "'[secret]'"), statement);
-        this.log.debug(`${database}: ${shown}`);
-        const ineffective: NoticeMessage[] = [];
-        const onNotice = (notice: NoticeMessage) => {
-          if (INEFFECTIVE.has(notice.code ?? '')) ineffective.push(notice);
-        };
-        client.on('notice', onNotice);
-        try {
-          await client.query(statement);
-        } catch (error) {
-          throw statementError(error, shown, this.config.databaseUsername);
-        } finally {
-          client.removeListener('notice', onNotice);
-        }
-        const [notice] = ineffective;
-        if (notice) throw ineffectiveError(notice.message ?? '', shown, this.config.databaseUsername);
-      },
-    };
-  }
-
-  #pool(database: string): pg.Pool {
-    const existing = this.#pools.get(database);
-    if (existing) return existing;
-    const { config } = this;
-    const pool = new pg.Pool({
-      host: config.host,
-      port: config.port,
-      user: config.username,
-      password: config.password,
-      database,
-      ssl: config.ssl,
-      max: Math.min(POOL_SIZE, config.maxConnections),
-      idleTimeoutMillis: IDLE_MS,
-      connectionTimeoutMillis: config.connectTimeout * 1000,
-      application_name: 'development-operations',
-      allowExitOnIdle: true,
-    });
-    // An idle connection that the server ends (a dropped database, a restart) is no failure of what runs now.
-    pool.on('error', () => undefined);
-    this.#pools.set(database, pool);
-    return pool;
   }
 }

@@ -83,7 +83,7 @@ export async function actingFor<T>(
       }
     };
     // In a transaction a failure has undone the grants already, and the server refuses every further statement.
-    await (failed ? undo().catch(() => undefined) : undo());
+    await session.tidy(() => (failed ? undo().catch(() => undefined) : undo()));
   }
 }
 

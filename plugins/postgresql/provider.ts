@@ -120,8 +120,12 @@ export class PostgresProvider implements Provider {
     const known = withoutUnknown(values);
     const context = this.#context(request.signal);
     await handler.update(context, olds, known);
-    const found = await handler.read(context, request.id, known);
-    return { state: stateOf(definition, found?.id ?? id, found?.values ?? known) };
+    try {
+      const found = await handler.read(context, request.id, known);
+      return { state: stateOf(definition, found?.id ?? id, found?.values ?? known) };
+    } catch (error) {
+      throw new ResourceInitError(String(id), stateOf(definition, id, known), request.news, [(error as Error).message]);
+    }
   }
 
   async delete(request: DeleteRequest): Promise<void> {

@@ -1,6 +1,7 @@
 /** postgresql.Database. */
 
 import type { PropertyMap } from '../../framework/values.ts';
+import type { Session } from '../connection.ts';
 import { actingFor } from '../membership.ts';
 import { boolean, integer, optionalText, text } from '../plain.ts';
 import {
@@ -34,7 +35,7 @@ export const database: Handler = {
   },
 
   async read(context, id, values) {
-    const live = await liveDatabase(context, text(values, 'name') || id);
+    const live = await settledDatabase(context, text(values, 'name') || id);
     if (!live) return undefined;
     return {
       id: text(live, 'name'),
@@ -72,7 +73,7 @@ export const database: Handler = {
     const { server, signal } = context;
     const name = text(values, 'name');
     const info = await server.info(signal);
-    const live = await liveDatabase(context, name);
+    const live = await settledDatabase(context, name);
     if (!live) return;
     await server.forget(name);
     const owner = text(live, 'owner');
@@ -122,18 +123,31 @@ export function databaseAttributes(values: PropertyMap): DatabaseAttributes {
   };
 }
 
-async function liveDatabase({ server, signal }: Context, name: string): Promise<PropertyMap | undefined> {
-  const [row] = await server.session(server.config.database, signal, (session) =>
-    session.query<PropertyMap & { name: string }>(
-      `SELECT d.datname::text AS name, pg_catalog.pg_get_userbyid(d.datdba)::text AS owner,
-              pg_catalog.pg_encoding_to_char(d.encoding)::text AS encoding, d.datcollate::text AS "lcCollate",
-              d.datctype::text AS "lcCtype", t.spcname::text AS "tablespaceName",
-              d.datconnlimit AS "connectionLimit", d.datallowconn AS "allowConnections",
-              d.datistemplate AS "isTemplate"
-         FROM pg_catalog.pg_database d JOIN pg_catalog.pg_tablespace t ON t.oid = d.dattablespace
-        WHERE d.datname = $1`,
-      [name],
-    ),
+/**
+ * A database that is not there may be on its way: the server goes on with what somebody asked for who was killed. It
+ * holds the lock of the database until it is done.
+ */
+async function settledDatabase(context: Context, name: string): Promise<PropertyMap | undefined> {
+  const { server, signal } = context;
+  const live = await liveDatabase(context, name);
+  if (live) return live;
+  return server.session(server.config.database, signal, (session) => askDatabase(session, name), [databaseLock(name)]);
+}
+
+function liveDatabase({ server, signal }: Context, name: string): Promise<PropertyMap | undefined> {
+  return server.session(server.config.database, signal, (session) => askDatabase(session, name));
+}
+
+async function askDatabase(session: Session, name: string): Promise<PropertyMap | undefined> {
+  const [row] = await session.query<PropertyMap & { name: string }>(
+    `SELECT d.datname::text AS name, pg_catalog.pg_get_userbyid(d.datdba)::text AS owner,
+            pg_catalog.pg_encoding_to_char(d.encoding)::text AS encoding, d.datcollate::text AS "lcCollate",
+            d.datctype::text AS "lcCtype", t.spcname::text AS "tablespaceName",
+            d.datconnlimit AS "connectionLimit", d.datallowconn AS "allowConnections",
+            d.datistemplate AS "isTemplate"
+       FROM pg_catalog.pg_database d JOIN pg_catalog.pg_tablespace t ON t.oid = d.dattablespace
+      WHERE d.datname = $1`,
+    [name],
   );
   return row && { ...row };
 }
