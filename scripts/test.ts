@@ -111,6 +111,11 @@ const phases: readonly Phase[] = [
     byName: true,
     run: () => mocha(['--config', 'test/faults.mocharc.json'], 30 * minute),
   },
+  {
+    name: 'workflows',
+    run: async () =>
+      mocha(['--config', 'test/workflows.mocharc.json'], 45 * minute, await toolchainEnvironment(createContext(root))),
+  },
   { name: 'e2e', run: () => mocha(['--config', 'test/e2e.mocharc.json'], 25 * minute) },
 ];
 
