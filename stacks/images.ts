@@ -33,7 +33,8 @@ export function operationsApiSource({ images }: Pick<OperationsApiConfiguration,
 /** One ImageBuild for each application. */
 export function createImages(settings: Settings, providers: pulumi.ProviderResource[]): Images {
   const create = ([name, { images, path }]: [string, ApplicationConfiguration]) => {
-    return [name, buildImages(settings, { name, path: join(settings.root, path), images }, providers)] as const;
+    const { source } = settings.configuration;
+    return [name, buildImages(settings, { name, path: join(settings.root, path), images, source }, providers)] as const;
   };
   const applications = Object.entries(settings.configuration.applications).sort(([a], [b]) => (a < b ? -1 : 1));
   return Object.fromEntries(applications.map(create));
@@ -45,17 +46,26 @@ export interface ImageSource {
   /** Folder of the build context. */
   readonly path: string;
   readonly images: ImagesConfiguration;
+  /** Address of the repository: a label. @default none */
+  readonly source?: string;
 }
 
 /** Builds and pushes, or looks up, the images of one source. */
 export function buildImages(
   { configuration, files }: Settings,
-  { name, path, images }: ImageSource,
+  { name, path, images, source }: ImageSource,
   providers: pulumi.ProviderResource[],
 ): Images[string] {
   const targets = Object.entries(images.targets).map(
-    ([target, { target: stage }]) =>
-      [target, { repository: imageRepository(configuration, { name, images }, target), stage }] as const,
+    ([target, { target: stage, dockerfile }]) =>
+      [
+        target,
+        {
+          repository: imageRepository(configuration, { name, images }, target),
+          stage,
+          dockerfile: dockerfile && `${path}/${dockerfile}`,
+        },
+      ] as const,
   );
   const build = new ImageBuild(
     name,
@@ -69,7 +79,7 @@ export function buildImages(
       secrets: files.buildSecrets[name],
       platforms: images.platforms,
       cache: images.cache,
-      labels: images.labels,
+      labels: { ...(source && { 'org.opencontainers.image.source': source }), ...images.labels },
       buildOnPreview: images.buildOnPreview,
     },
     { providers },

@@ -13,6 +13,8 @@ export interface ImageTarget {
   readonly repository: string;
   /** Stage of the Dockerfile that is built. @default the name of the target */
   readonly stage?: string;
+  /** Path of its own Dockerfile. With a `.dockerignore` beside it only its own files make it build. @default the build's */
+  readonly dockerfile?: string;
 }
 
 export interface ImageBuildArguments {
@@ -81,7 +83,7 @@ export function buildInputs(name: string, target: string, image: ImageTarget, ar
   const context = args.context ?? '.';
   return {
     context: { location: context },
-    dockerfile: { location: args.dockerfile ?? `${context}/Dockerfile` },
+    dockerfile: { location: image.dockerfile ?? args.dockerfile ?? `${context}/Dockerfile` },
     target: image.stage ?? target,
     tags: [`${image.repository}:${args.tag}`],
     push: true,
@@ -89,6 +91,8 @@ export function buildInputs(name: string, target: string, image: ImageTarget, ar
     buildArgs: sorted(args.buildArguments),
     // The SDK marks this input, and this output, as secret.
     secrets: sorted(args.secrets),
+    // A token is renewed without anything in the image changing.
+    ...secretNames(args.secrets),
     platforms: args.platforms && ([...args.platforms].sort() as Platform[]),
     labels: sorted({
       'org.opencontainers.image.title': target === 'main' ? name : `${name}-${target}`,
@@ -97,6 +101,11 @@ export function buildInputs(name: string, target: string, image: ImageTarget, ar
     }),
     ...cacheInputs(args.cache ?? 'none', image, args.tag, cacheReference),
   };
+}
+
+function secretNames(secrets: ImageBuildArguments['secrets'] = {}): Pick<ImageArgs, 'ignoreSecretsInDiffCalculation'> {
+  const names = Object.keys(secrets).sort();
+  return names.length > 0 ? { ignoreSecretsInDiffCalculation: names } : {};
 }
 
 /** Empty when a targeted update leaves the image out: it has no digest yet, and whoever uses it is left out as well. */

@@ -15,6 +15,8 @@ export function images(environment: Environment) {
         target: text('a stage of the Dockerfile').optional(),
         /** Repository below the registry. @default prefix, application and, but for `main`, the target's name */
         repository: text('a repository below the registry', repositoryPathProblem).optional(),
+        /** One of its own, with a `.dockerignore` of its own beside it. @default that of the application */
+        dockerfile: text('a path below the folder of the application').optional(),
       }),
       labelProblem,
     ).default({ main: {} }),

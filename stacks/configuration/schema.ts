@@ -19,6 +19,10 @@ export function configurationSchema(environment: Environment, stackName: string)
     environment: text('a name such as "dev"', labelProblem).default(stackName),
     /** What is deployed: a whole environment, or only the images. */
     stack: oneOf(['environment', 'images']).default('environment'),
+    /** Address of the repository that the applications' images are built from; a label of them. */
+    source: reference(environment, 'the address of a repository').default(
+      environment.DEVELOPMENT_OPERATIONS_SOURCE ?? '',
+    ),
     kubernetes: kubernetes(environment).optional(),
     registry: registry(environment),
     database: database(environment).optional(),

@@ -53,8 +53,23 @@ describe('ImageBuild', () => {
     });
     const { inputs } = await recording.find('orders-main');
     assert.deepEqual(inputs.secrets, { secret: { npmrc: 'canary' } });
+    // A renewed token makes no other image.
+    assert.deepEqual(inputs.ignoreSecretsInDiffCalculation, ['npmrc']);
     assert.deepEqual(inputs.buildArgs, { A: 'one', B: 'two' });
     assert.ok(!JSON.stringify({ ...inputs, secrets: undefined }).includes('canary'));
+  });
+
+  it('builds a target by a Dockerfile of its own', async () => {
+    const recording = await record();
+    const { main, migrations } = built.targets;
+    assert.ok(main && migrations);
+    new ImageBuild('orders', {
+      ...built,
+      targets: { main, migrations: { ...migrations, dockerfile: 'examples/orders/migrations.Dockerfile' } },
+    });
+    const location = async (name: string) => (await recording.find(name)).inputs.dockerfile;
+    assert.deepEqual(await location('orders-main'), { location: 'examples/orders/Dockerfile' });
+    assert.deepEqual(await location('orders-migrations'), { location: 'examples/orders/migrations.Dockerfile' });
   });
 
   it('passes platforms, labels, previews and caches on', async () => {
