@@ -52,6 +52,7 @@ const OPERATIONS: Readonly<Record<string, StepOperation>> = {
 
 /** The engine's marks for what it does not tell. */
 const UNKNOWN_MARK = '04da6b54-80e4-46f7-96ec-b56ff0331ba9';
+const SIGNATURE = '4dabf18193072939515e22adb298388d';
 
 /** The step as a caller sees it; undefined for the stack itself, components, providers and halves of replacements. */
 export function stepOf(metadata: StepMetadata, statements: Statements): Step | undefined {
@@ -94,18 +95,21 @@ function entries(values: Readonly<Record<string, unknown>>): [string, unknown][]
     .sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
-/** A value at a path such as `roles[0]` or `metadata.name`. */
-function at(values: unknown, path: string): unknown {
-  return path
-    .split(/[.[\]]+/)
-    .filter((part) => part !== '')
-    .reduce<unknown>((value, part) => (value as Record<string, unknown> | undefined)?.[part], values);
+/** A value at a path such as `roles[0]`, `metadata.name` or `metadata.labels["app.kubernetes.io/name"]`. */
+export function at(values: unknown, path: string): unknown {
+  return [...path.matchAll(PATH_PART)]
+    .map(([, quoted, plain]) => quoted?.replace(/\\(.)/g, '$1') ?? plain ?? '')
+    .reduce<unknown>((value, part) => (value as Record<string, unknown> | null | undefined)?.[part], values);
 }
 
-function shown(value: unknown): unknown {
+const PATH_PART = /\["((?:[^"\\]|\\.)*)"\]|([^.[\]]+)/g;
+
+/** A value as a reader sees it. */
+export function shown(value: unknown): unknown {
   if (value === UNKNOWN_MARK) return '[unknown]';
   if (Array.isArray(value)) return value.map(shown);
   if (typeof value === 'object' && value !== null) {
+    if (SIGNATURE in value) return '[secret]';
     return Object.fromEntries(entries(value as Record<string, unknown>).map(([key, inner]) => [key, shown(inner)]));
   }
   return value ?? null;

@@ -43,6 +43,16 @@ export function parseOptions({ name, options }: Flow, args: readonly string[]): 
   return Object.fromEntries(given) as Record<string, string>;
 }
 
+/**
+ * The value of an option that is a switch.
+ *
+ * @throws WorkflowError for anything but `true` and `false`
+ */
+export function flag(name: string, value: string): boolean {
+  if (value === 'true' || value === 'false') return value === 'true';
+  throw new WorkflowError(`--${name} is ${JSON.stringify(value)}`, 'use true or false');
+}
+
 function optionList(options: OptionDescriptions): string {
   const lines = Object.entries(options).map(
     ([option, { description, default: value }]) => `  --${option}: ${description}${value ? ` (default ${value})` : ''}`,

@@ -12,7 +12,8 @@ import { plannedStatements } from '../../plugins/postgresql/statements.ts';
 import { failureOf } from './failures.ts';
 import type { Target } from './target.ts';
 
-export type EngineCommand = 'preview' | 'up' | 'refresh' | 'destroy';
+/** `look` is a refresh that writes nothing down. */
+export type EngineCommand = 'preview' | 'up' | 'refresh' | 'look' | 'destroy';
 
 export interface EngineOptions {
   /** Reads what is live before it is compared with the program's wishes. Default false. */
@@ -21,6 +22,8 @@ export interface EngineOptions {
   readonly args?: readonly string[];
   /** Told of each step that was made, as it is made. */
   readonly onStep?: (step: Step) => void;
+  /** Told of every event of the engine, as it is read. Its values are not scrubbed. */
+  readonly onEvent?: (event: EngineEvent) => void;
 }
 
 export interface EngineRun {
@@ -38,6 +41,8 @@ const COMMANDS: Readonly<Record<EngineCommand, readonly string[]>> = {
   preview: ['preview'],
   up: ['up', '--yes', '--skip-preview'],
   refresh: ['refresh', '--yes', '--skip-preview'],
+  // With the program, so that clusters and servers are reached as the configuration says today.
+  look: ['refresh', '--preview-only', '--run-program'],
   destroy: ['destroy', '--yes', '--skip-preview'],
 };
 
@@ -45,7 +50,7 @@ const COMMANDS: Readonly<Record<EngineCommand, readonly string[]>> = {
 const UNIMPORTANT = /using pulumi-(resource|language)-\S+ from|new version of Pulumi|PULUMI_DEBUG_COMMANDS/;
 
 /**
- * Runs `pulumi preview`, `up`, `refresh` or `destroy`.
+ * Runs one command of the engine.
  *
  * @throws WorkflowError with the cure when it could not be tried at all: no stack, a wrong passphrase, a cluster that does
  * not answer, a configuration that is not valid. A change that failed is returned, with its errors.
@@ -68,7 +73,10 @@ export async function runEngine(
       `--event-log=${log}`,
     ];
     const child = pulumi(target, args, { show: true });
-    const reader = new EventLog(log, (event) => events.take(event));
+    const reader = new EventLog(log, (event) => {
+      events.take(event);
+      options.onEvent?.(event);
+    });
     let reading: Promise<void> = Promise.resolve();
     const tail = setInterval(() => {
       reading = reading.then(() => reader.read());
