@@ -9,7 +9,7 @@ import { createOperationsService } from './operations/operations.ts';
 import { readEncryptionKey, readSettings } from './readSettings.ts';
 import { connectionSettings, createPool } from './store/connection.ts';
 import { countQueued } from './store/operations.ts';
-import { createTelemetry, type Telemetry } from './telemetry/telemetry.ts';
+import { startTelemetry, type Telemetry } from './telemetry/telemetry.ts';
 
 /** Between "not ready" and the end, in milliseconds: until nobody sends requests here any more. */
 const DRAIN = 3_000;
@@ -29,7 +29,7 @@ function consoleDirectory(): string | undefined {
 
 /** Starts everything, in the order in which one needs the other. @returns what ends it again, in the other order. */
 async function start(telemetry: Telemetry): Promise<() => Promise<void>> {
-  const { log, metrics } = telemetry;
+  const { log, metrics, tracer } = telemetry;
   const settings = readSettings();
   const encryptionKey = readEncryptionKey();
   const opened: (() => Promise<unknown>)[] = [];
@@ -38,6 +38,7 @@ async function start(telemetry: Telemetry): Promise<() => Promise<void>> {
       await close().catch((error: Error) => log.error({ error }, 'something does not end as it should'));
     }
   };
+  opened.push(() => tracer.close());
   try {
     const pool = createPool(connectionSettings(process.env), ENGINE_CONNECTIONS, (error) =>
       log.debug({ reason: error.message }, 'a connection was lost'),
@@ -48,6 +49,7 @@ async function start(telemetry: Telemetry): Promise<() => Promise<void>> {
     const service = await createOperationsService({
       ...{ engine, settings, encryptionKey, log },
       metrics: metrics.operations,
+      tracer,
     });
     opened.push(() => service.stop(HAND_BACK));
     const environments = Object.keys(settings.environments);
@@ -86,7 +88,7 @@ async function start(telemetry: Telemetry): Promise<() => Promise<void>> {
 }
 
 async function main(): Promise<void> {
-  const telemetry = createTelemetry({ level: process.env.LOG_LEVEL });
+  const telemetry = await startTelemetry();
   const { log } = telemetry;
   const stop = new Promise<NodeJS.Signals>((resolve) => {
     process.once('SIGTERM', resolve);

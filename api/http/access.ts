@@ -5,6 +5,7 @@ import { ServiceError } from '../errors.ts';
 import type { Action, Caller, Delivery } from '../model.ts';
 import type { Request } from '../operations/service.ts';
 import type { ApiSettings } from '../settings.ts';
+import { traceparent } from '../telemetry/trace.ts';
 
 /** It is there, but the caller may not know it. */
 export class HiddenError extends ServiceError {}
@@ -133,6 +134,7 @@ export function changeOf(request: FastifyRequest): Request {
     caller: callerOf(request),
     requestId: request.id,
     action: actionName(request),
+    trace: request.trace ? traceparent(request.trace) : undefined,
     ...(typeof key === 'string' && { idempotencyKey: key }),
   };
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import fastifyStatic from '@fastify/static';
 import { type FastifyReply, type FastifyRequest, fastify, LogController } from 'fastify';
 import type { ServiceError } from '../errors.ts';
-import { traceContext } from '../telemetry/trace.ts';
+import { type Span, type TraceContext, type Tracer, traceContext } from '../telemetry/trace.ts';
 import { Access } from './access.ts';
 import { collectMethods } from './allow.ts';
 import { createRefusalLog } from './audit.ts';
@@ -66,6 +66,7 @@ export async function createApp(options: AppOptions): Promise<App> {
   app.decorateRequest('caller', null);
   app.decorateRequest('callerUntil', 0);
   app.decorateRequest('trace', null);
+  app.decorateRequest('span', null);
   app.decorateRequest('handedOver', false);
   app.decorateRequest('about');
   const optionalBodies = new Set<string>();
@@ -79,13 +80,15 @@ export async function createApp(options: AppOptions): Promise<App> {
     if (config.optionalBody) optionalBodies.add(String(schema?.operationId));
   });
   app.addHook('onRequest', async (request, reply) => {
-    request.trace = traceContext(request.headers.traceparent);
+    const { action } = request.routeOptions.config;
+    const parent = traceContext(request.headers.traceparent);
+    request.span = action === undefined ? null : requestSpan(tracer, request, parent);
+    request.trace = request.span?.context ?? parent;
     request.about = { environment: null, database: null, operationId: null };
     request.log = request.log.child({ traceId: request.trace.traceId, parentId: request.trace.parentId });
     reply.header('x-request-id', request.id).header('x-content-type-options', 'nosniff');
     // Before a body is read, which may have faults of its own.
     if (request.is404) throw nothingThere(request, reply);
-    const { action } = request.routeOptions.config;
     if (action === undefined) return;
     reply.header('cache-control', 'no-store');
     const { caller, expires } = await verifier.verify(request.headers.authorization);
@@ -106,15 +109,12 @@ export async function createApp(options: AppOptions): Promise<App> {
     if (closing.aborted) reply.header('connection', 'close');
   });
   app.addHook('onResponse', async (request, reply) => {
-    const { method, routeOptions, trace, caller, about } = request;
+    const { method, routeOptions, span, caller, about } = request;
     const route = routeOptions.url ?? 'unknown';
     const status = reply.statusCode;
     const seconds = reply.elapsedTime / 1000;
     metrics.request(method, route, status, seconds);
-    if (trace && routeOptions.config.action !== undefined) {
-      const attributes = { 'http.request.method': method, 'http.route': route };
-      tracer.start(`${method} ${route}`, trace, attributes).end({ 'http.response.status_code': status });
-    }
+    span?.end({ 'http.response.status_code': status }, status >= 500 ? `it was answered ${status}` : undefined);
     const who = caller ? { issuer: caller.issuer, subject: caller.subject } : {};
     const level = status >= 500 ? 'error' : routeOptions.config.action === undefined ? 'debug' : 'info';
     const milliseconds = Math.round(reply.elapsedTime);
@@ -146,6 +146,12 @@ export async function createApp(options: AppOptions): Promise<App> {
   healthRoutes(app, options);
   if (options.consoleDirectory !== undefined) await consoleFiles(app, options.consoleDirectory, settings);
   return app;
+}
+
+function requestSpan(tracer: Tracer, { method, routeOptions, id }: FastifyRequest, parent: TraceContext): Span {
+  const route = routeOptions.url ?? 'unknown';
+  const attributes = { 'http.request.method': method, 'http.route': route, 'request.id': id };
+  return tracer.start(`${method} ${route}`, 'request', parent, attributes);
 }
 
 function requestId(given: string | string[] | undefined): string {

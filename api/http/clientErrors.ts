@@ -7,8 +7,8 @@ import { PROBLEM_TYPE } from './problems.ts';
 /** What Node.js tells of a request that it could not read: https://nodejs.org/api/http.html#event-clienterror */
 export interface ClientError extends Error {
   readonly code?: string;
-  /** What came last on the connection. */
-  readonly rawPacket?: Buffer;
+  /** What came last on the connection: a Buffer. */
+  readonly rawPacket?: unknown;
 }
 
 /** Why a request could not be read, and the methods of its path where the method is the reason. */
@@ -41,7 +41,7 @@ export function methodNotAllowed(method: string, path: string, allow: readonly s
 
 /** The parser of Node.js knows a list of methods and refuses others, such as QUERY, before any route is looked for. */
 function requestLine({ code, rawPacket }: ClientError): { method: string; path: string } | undefined {
-  if (code !== 'HPE_INVALID_METHOD' || rawPacket === undefined) return undefined;
+  if (code !== 'HPE_INVALID_METHOD' || !Buffer.isBuffer(rawPacket)) return undefined;
   const text = rawPacket.subarray(0, LONGEST_LINE).toString('latin1');
   // RFC 9110, section 9.1: a method is a token.
   const [, method, path] = /^([A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}) (\/[!-~]*) HTTP\/1\.[01]\r\n/.exec(text) ?? [];

@@ -6,7 +6,7 @@ import type { Action, Caller } from '../model.ts';
 import type { OperationsService } from '../operations/service.ts';
 import type { ApiSettings } from '../settings.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
-import type { TraceContext } from '../telemetry/trace.ts';
+import type { Span, TraceContext } from '../telemetry/trace.ts';
 
 export interface AppOptions {
   readonly service: OperationsService;
@@ -43,7 +43,9 @@ declare module 'fastify' {
     caller: Caller | null;
     /** When the token of who asks ends, in milliseconds since 1970. */
     callerUntil: number;
+    /** Where the request belongs, in the log and for what it leads to. */
     trace: TraceContext | null;
+    span: Span | null;
     /** The service has been asked, and writes the audit log itself. */
     handedOver: boolean;
     /** What the request is about, as far as it is known, for the audit log. */

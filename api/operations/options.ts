@@ -2,6 +2,7 @@ import type pg from 'pg';
 import type { Engine } from '../engine/engine.ts';
 import type { OperationKind, OperationStatus } from '../model.ts';
 import type { ApiSettings } from '../settings.ts';
+import type { Tracer } from '../telemetry/trace.ts';
 
 /** The part of pino's logger that is used here. */
 export interface Log {
@@ -32,6 +33,8 @@ export interface OperationsOptions {
   readonly encryptionKey: Buffer;
   readonly log: Log;
   readonly metrics?: MetricsHooks;
+  /** @default nothing is recorded */
+  readonly tracer?: Tracer;
   /** Where administrators' names and passwords are looked up. @default process.env */
   readonly environment?: NodeJS.ProcessEnv;
   /** How often dead replicas are looked for, in milliseconds. @default 2000 */

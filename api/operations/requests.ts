@@ -165,9 +165,9 @@ export class Requests {
 
   async #add(client: Queryable, request: Request, id: string, operation: NewOperation): Promise<Operation> {
     const { planId = null, planHash = null, ...rest } = operation;
-    const { requestId, action } = request;
+    const { requestId, action, trace = null } = request;
     const requestedBy = callerName(request.caller);
-    return await addOperation(client, { ...rest, id, planId, planHash, requestedBy, requestId, action });
+    return await addOperation(client, { ...rest, id, planId, planHash, requestedBy, requestId, action, trace });
   }
 
   async #existing(client: Queryable, environment: string, name: string): Promise<StoredDatabase> {

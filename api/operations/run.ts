@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
-import { EngineEnded, EngineError } from '../engine/engine.ts';
+import { type Engine, EngineEnded, EngineError } from '../engine/engine.ts';
 import { ServiceError } from '../errors.ts';
 import type { OperationStatus, Problem, Step } from '../model.ts';
 import { isConnectionError } from '../store/connection.ts';
@@ -17,6 +17,8 @@ import {
 } from '../store/operations.ts';
 import { setPlanStatus } from '../store/plans.ts';
 import { type Queryable, transaction } from '../store/transaction.ts';
+import { noTracer, type Span, type Tracer, traceContext } from '../telemetry/trace.ts';
+import { nameOf, tracedEngine } from '../telemetry/tracedEngine.ts';
 import { carryOut, type Outcome } from './changes.ts';
 import { EventWriter } from './eventWriter.ts';
 import type { Inspector } from './inspector.ts';
@@ -137,9 +139,10 @@ export class Runs {
     abort: AbortController,
   ): Promise<void> {
     const began = Date.now();
-    const { log, metrics } = this.options;
+    const { log, metrics, tracer = noTracer } = this.options;
     metrics?.started?.(operation.kind, (began - Date.parse(operation.createdAt)) / 1000);
     log.info({ operation: operation.id, kind: operation.kind, attempt: operation.attempt }, 'run began');
+    const span = operationSpan(tracer, operation);
     const writer = new EventWriter(this.pool, operation.id);
     const steps: Step[] = [];
     const onStep = (step: Step) => {
@@ -150,12 +153,14 @@ export class Runs {
     try {
       // The run before may still be on its way out.
       if (operation.interrupted) await sleep(this.options.grace ?? GRACE, undefined, { signal: abort.signal });
-      const outcome = await this.#carryOut(operation, abort.signal, onStep);
+      const engine = tracedEngine(this.options.engine, tracer, span.context);
+      const outcome = await this.#carryOut(operation, engine, abort.signal, onStep);
       if (session.lost.aborted) throw new Interruption('lost');
       end = { status: 'succeeded', error: null, steps: outcome.steps, outcome };
     } catch (error) {
       const verdict = await this.#judge(operation, error, session, abort.signal);
       await writer.close();
+      if (typeof verdict === 'string') span.end({ 'operation.status': verdict }, nameOf(error));
       if (verdict === 'lost') throw new Interruption('lost');
       if (verdict === 'handBack') {
         await this.#handBack(operation, error);
@@ -165,12 +170,18 @@ export class Runs {
     }
     await writer.close();
     await this.#finish(operation, end, writer, session);
+    span.end({ 'operation.status': end.status }, end.error?.detail);
     log.info({ operation: operation.id, status: end.status, milliseconds: Date.now() - began }, 'run ended');
     metrics?.ended?.(operation.kind, end.status, (Date.now() - began) / 1000);
   }
 
-  async #carryOut(operation: StoredOperation, signal: AbortSignal, onStep: (step: Step) => void): Promise<Outcome> {
-    const { inspector, ownDatabase, options } = this;
+  async #carryOut(
+    operation: StoredOperation,
+    engine: Engine,
+    signal: AbortSignal,
+    onStep: (step: Step) => void,
+  ): Promise<Outcome> {
+    const { inspector, ownDatabase } = this;
     const [database, canceled] = await Promise.all([
       readDatabase(this.pool, operation.environment, operation.database),
       // One that came between the beginning and now found nobody who listens.
@@ -178,7 +189,6 @@ export class Runs {
     ]);
     if (canceled.length > 0) throw new Interruption('canceled');
     signal.throwIfAborted();
-    const { engine } = options;
     return await carryOut({ operation, database, records: this.pool, engine, inspector, ownDatabase, signal, onStep });
   }
 
@@ -257,6 +267,13 @@ interface End {
   readonly steps: readonly Step[];
   /** Of a run that succeeded. */
   readonly outcome?: Outcome;
+}
+
+function operationSpan(tracer: Tracer, operation: StoredOperation): Span {
+  const { id, kind, environment, database, attempt, trace } = operation;
+  const attributes = { 'operation.id': id, 'operation.environment': environment, 'operation.database': database };
+  const all = { ...attributes, 'operation.attempt': attempt };
+  return tracer.start(`operation ${kind}`, 'operation', traceContext(trace), all);
 }
 
 export function statusEvent(status: OperationStatus, attempt: number) {

@@ -20,6 +20,8 @@ export interface Request {
   readonly requestId: string;
   /** Such as `PUT /v1/databases/{name}`, for the audit log. */
   readonly action: string;
+  /** `traceparent` of what the request's operation belongs to. @default nothing is recorded */
+  readonly trace?: string;
   /** The header `Idempotency-Key`: the same key of the same caller gives the same answer, once. */
   readonly idempotencyKey?: string;
 }

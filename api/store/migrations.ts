@@ -108,6 +108,8 @@ const MIGRATIONS: readonly string[] = [
     expires_at timestamptz NOT NULL
   );
   `,
+  // Where an operation belongs in traces: the header traceparent.
+  'ALTER TABLE development_operations.operations ADD COLUMN trace text',
 ];
 
 /**

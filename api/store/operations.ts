@@ -23,6 +23,8 @@ export interface StoredOperation extends Omit<Operation, 'credentials'> {
   readonly input: OperationInput;
   readonly requestId: string;
   readonly action: string;
+  /** `traceparent` of the request. */
+  readonly trace: string | null;
   readonly planHash: string | null;
   readonly worker: string | null;
   readonly cancelRequested: boolean;
@@ -40,7 +42,7 @@ const COLUMNS = `
   operation.plan_id AS "planId", operation.requested_by AS "requestedBy", operation.created_at AS "createdAt",
   operation.started_at AS "startedAt", operation.finished_at AS "finishedAt", operation.steps, operation.error,
   operation.input, operation.request_id AS "requestId", operation.action, operation.plan_hash AS "planHash",
-  operation.worker, operation.cancel_requested AS "cancelRequested",
+  operation.trace, operation.worker, operation.cancel_requested AS "cancelRequested",
   EXISTS (SELECT FROM development_operations.waiting_credentials AS waiting
           WHERE waiting.operation_id = operation.id AND waiting.expires_at > now()) AS credentials`;
 
@@ -56,7 +58,7 @@ function fromRow(row: OperationRow): StoredOperation & Operation {
 /** What a caller may see of a stored operation. */
 export function publicOperation(stored: StoredOperation & Operation): Operation {
   const { input: _input, requestId: _requestId, action: _action, planHash: _hash, ...rest } = stored;
-  const { worker: _worker, cancelRequested: _cancel, ...operation } = rest;
+  const { trace: _trace, worker: _worker, cancelRequested: _cancel, ...operation } = rest;
   return operation;
 }
 
@@ -71,6 +73,7 @@ export interface NewOperation {
   readonly requestedBy: string;
   readonly requestId: string;
   readonly action: string;
+  readonly trace: string | null;
 }
 
 /**
@@ -81,8 +84,8 @@ export async function addOperation(client: Queryable, operation: NewOperation): 
   const { rows } = await client.query<OperationRow>(
     `WITH operation AS (
        INSERT INTO development_operations.operations
-         (id, kind, environment, database, plan_id, plan_hash, input, requested_by, request_id, action, last_sequence)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 1) RETURNING *
+         (id, kind, environment, database, plan_id, plan_hash, input, requested_by, request_id, action, trace, last_sequence)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $14, 1) RETURNING *
      ), event AS (
        INSERT INTO development_operations.operation_events (operation_id, sequence, type, data)
        SELECT id, 1, 'status', '{"status": "queued", "attempt": 0}' FROM operation
@@ -112,6 +115,7 @@ export async function addOperation(client: Queryable, operation: NewOperation): 
       operation.action,
       TASK,
       ...job(operation),
+      operation.trace,
     ],
   );
   const { jobId: _job, ...row } = rows[0] as OperationRow & { jobId: string };

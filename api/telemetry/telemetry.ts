@@ -15,3 +15,15 @@ export function createTelemetry(
 ): Telemetry {
   return { log: createLog(options), metrics: createMetrics(), tracer: options.tracer ?? noTracer };
 }
+
+/** The variables that say where spans are sent; without them nothing of it is loaded. */
+const ENDPOINTS = ['OTEL_EXPORTER_OTLP_ENDPOINT', 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'];
+
+/** As `createTelemetry`, with spans sent where the environment says. */
+export async function startTelemetry(environment: NodeJS.ProcessEnv = process.env): Promise<Telemetry> {
+  const level = environment.LOG_LEVEL;
+  const off = environment.OTEL_SDK_DISABLED === 'true' || !ENDPOINTS.some((name) => environment[name]);
+  if (off) return createTelemetry({ level });
+  const { createTracer } = await import('./tracing.ts');
+  return createTelemetry({ level, tracer: createTracer(createLog({ level })) });
+}
