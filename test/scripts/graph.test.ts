@@ -1,19 +1,19 @@
 import assert from 'node:assert/strict';
 import { instance } from '@viz-js/viz';
 import fc from 'fast-check';
-import { type Edge, toDot, toOverviewDot, withoutImplied } from '../../scripts/graph.ts';
-import type { StateResource } from '../../scripts/stack.ts';
+import { toDot, toOverviewDot } from '../../workflows/graph/dot.ts';
+import { type Edge, type GraphResource, withoutImplied } from '../../workflows/graph/model.ts';
 
 const urn = (type: string, name: string): string => `urn:pulumi:local::project::${type}::${name}`;
 
-const stack: StateResource = { urn: urn('pulumi:pulumi:Stack', 'project-local'), type: 'pulumi:pulumi:Stack' };
+const stack: GraphResource = { urn: urn('pulumi:pulumi:Stack', 'project-local'), type: 'pulumi:pulumi:Stack' };
 
-function component(type: string, name: string, parent: StateResource = stack): StateResource {
+function component(type: string, name: string, parent: GraphResource = stack): GraphResource {
   const full = `development-operations:${type}`;
   return { urn: urn(full, name), type: full, parent: parent.urn };
 }
 
-function resource(type: string, name: string, parent: StateResource, needs: readonly StateResource[] = []) {
+function resource(type: string, name: string, parent: GraphResource, needs: readonly GraphResource[] = []) {
   return { urn: urn(type, name), type, custom: true, parent: parent.urn, dependencies: needs.map((need) => need.urn) };
 }
 
