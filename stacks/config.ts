@@ -36,6 +36,8 @@ export interface Settings {
   readonly configuration: Configuration;
   /** Folder that the configuration's paths start from, as the program reaches it: `.`, or relative to it. */
   readonly root: string;
+  /** Version of the applications that is deployed: `OPERATIONS_VERSION`; undefined when it names none. */
+  readonly version?: string;
   /** What the files say that the configuration names, read before anything is touched. */
   readonly files: Files;
 }
@@ -59,7 +61,9 @@ export function readConfiguration(source: ConfigurationSource = programSource())
     const gone = new Set([...usable.removed.map(keyPath), ...findings.map((finding) => finding.path)]);
     findings.push(...further.filter((finding) => !gone.has(finding.path)));
     if (findings.length === 0) {
-      return { configuration: usable.value, root: relative(process.cwd(), source.root) || '.', files };
+      const version = source.environment.OPERATIONS_VERSION || undefined;
+      const root = relative(process.cwd(), source.root) || '.';
+      return { configuration: usable.value, root, files, ...(version !== undefined && { version }) };
     }
   }
   throw new pulumi.RunError(report(source.stackName, findings));

@@ -30,6 +30,8 @@ export interface ApplicationOutputs {
 /** The outputs of the stack `environment`. */
 export interface EnvironmentOutputs {
   readonly namespace: pulumi.Output<string>;
+  /** What `OPERATIONS_VERSION` named when it was deployed; absent when it named nothing. */
+  readonly version?: string;
   readonly applications: Readonly<Record<string, ApplicationOutputs>>;
   readonly gateway?: GatewayOutputs;
   readonly operationsApi?: OperationsApiOutputs;
@@ -63,8 +65,10 @@ export function deployEnvironment(settings: Settings): EnvironmentOutputs {
     .map(([name, application]) => [name, createApplication(name, application, shared)] as const);
   const operationsApi = createOperationsApi(shared);
   const gateway = createGateway(shared, operationsApi);
+  const { version } = settings;
   return {
     namespace,
+    ...(version && { version }),
     applications: Object.fromEntries(applications),
     ...(gateway && { gateway }),
     ...(operationsApi && { operationsApi: operationsApi.outputs }),

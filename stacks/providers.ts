@@ -8,7 +8,13 @@ import type { Configuration } from './config.ts';
 /** The cluster that the configuration names. */
 export function kubernetesProvider(configuration: Configuration): pulumi.ProviderResource {
   const { kubeconfig, context } = configuration.kubernetes ?? {};
-  return new KubernetesProvider('kubernetes', { kubeconfig, context, enableServerSideApply: true });
+  return new KubernetesProvider('kubernetes', {
+    kubeconfig,
+    context,
+    enableServerSideApply: true,
+    // What the configuration says is put back, also where somebody has taken a field over by hand.
+    enablePatchForce: true,
+  });
 }
 
 /** The database server that the configuration names, as its administrator. */
