@@ -38,6 +38,8 @@ export async function createApplication(): Promise<Application> {
   await mkdir(artifacts);
   await cp(EXAMPLE, directory, {
     recursive: true,
+    // A link stays within the copy.
+    verbatimSymlinks: true,
     filter: (path) => !/\/(node_modules|dist|\.local)(\/|$)/.test(path.slice(EXAMPLE.length)),
   });
   await writeFile(join(directory, '.gitignore'), 'node_modules/\ndist/\n');

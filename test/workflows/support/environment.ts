@@ -277,7 +277,7 @@ function outputsOf(text: string): Record<string, string> {
 async function copyOfExample(folder: string): Promise<string> {
   const example = join(root, 'examples', 'orders');
   const filter = (path: string) => !/\/(node_modules|dist|\.local)(\/|$)/.test(path.slice(example.length));
-  await cp(example, folder, { recursive: true, filter });
+  await cp(example, folder, { recursive: true, verbatimSymlinks: true, filter });
   return folder;
 }
 
