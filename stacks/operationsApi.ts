@@ -55,7 +55,8 @@ export function createOperationsApi(shared: Shared): MadeOperationsApi | undefin
       connection,
       certificateConfigMapName: database.certificateConfigMapName,
       certificates,
-      destinations: destinationsOf(apiSettings),
+      destinations: destinationsOf(apiSettings, configuration.tracesEndpoint),
+      tracesEndpoint: configuration.tracesEndpoint,
       clients: selectorLabels(GATEWAY, 'gateway'),
       replicas: configuration.replicas,
       protect: configuration.protect,
@@ -176,11 +177,16 @@ function issuerCertificates({ files }: Settings): Record<string, string> {
   return Object.fromEntries(entries.map(([index, pem]) => [certificateFile(Number(index)), pem]));
 }
 
-/** The database servers and the issuers. */
-function destinationsOf({ environments, issuers }: ApiSettings): { host: string; port: number }[] {
+/** The database servers, the issuers, and where spans are sent. */
+function destinationsOf(
+  { environments, issuers }: ApiSettings,
+  tracesEndpoint: string | undefined,
+): { host: string; port: number }[] {
   const servers = Object.values(environments).map(({ host, port }) => ({ host, port }));
   const urls = issuers
     .flatMap(({ issuer, jwksUri }) => [issuer, ...(jwksUri ? [jwksUri] : [])])
+    .concat(tracesEndpoint ?? [])
     .map((url) => new URL(url));
-  return [...servers, ...urls.map(({ hostname, port }) => ({ host: hostname, port: Number(port || 443) }))];
+  const portOf = ({ port, protocol }: URL) => Number(port || (protocol === 'http:' ? 80 : 443));
+  return [...servers, ...urls.map((url) => ({ host: url.hostname, port: portOf(url) }))];
 }

@@ -51,8 +51,14 @@ export function findings(name: string, args: OperationsApiArguments): Finding[] 
     add(`certificates.${file}`, secretKeyProblem(file));
     if (file === 'settings.json') add(`certificates.${file}`, 'is the name of the settings: use another');
   }
+  add('tracesEndpoint', endpointProblem(args.tracesEndpoint));
   if (Object.keys(args.clients).length === 0) add('clients', 'is empty: name the labels of the gateway');
   return found;
+}
+
+function endpointProblem(endpoint: string | undefined): string | undefined {
+  if (endpoint === undefined || (/^https?:\/\//.test(endpoint) && URL.canParse(endpoint))) return undefined;
+  return `"${endpoint}" is not a URL such as "http://collector.monitoring:4318"`;
 }
 
 type Add = (path: string, problem: string | undefined) => void;

@@ -49,6 +49,11 @@ export interface OperationsApiArguments {
   readonly certificates?: Readonly<Record<string, string>>;
   /** Hosts and ports that the service connects to, beside DNS and the Kubernetes API. @default none */
   readonly destinations?: readonly Destination[];
+  /**
+   * Where spans are sent by OTLP over HTTP, such as `http://collector.monitoring:4318`; its host belongs into
+   * `destinations` as well. @default none are recorded
+   */
+  readonly tracesEndpoint?: string;
   /** Labels of the pods that pass requests on: the gateway's. */
   readonly clients: Readonly<Record<string, string>>;
   /** Labels of the namespaces whose pods may read metrics. @default kubernetes.io/metadata.name: monitoring */
@@ -224,7 +229,10 @@ export class OperationsApi extends pulumi.ComponentResource {
             labels,
             image: args.image,
             // HOME and the temporary folder are the only places that may be written.
-            environment: { API_SETTINGS_FILE: SETTINGS_FILE, HOME: '/tmp', PULUMI_HOME: '/tmp/pulumi', TMPDIR: '/tmp' },
+            environment: {
+              ...{ API_SETTINGS_FILE: SETTINGS_FILE, HOME: '/tmp', PULUMI_HOME: '/tmp/pulumi', TMPDIR: '/tmp' },
+              ...(args.tracesEndpoint !== undefined && { OTEL_EXPORTER_OTLP_ENDPOINT: args.tracesEndpoint }),
+            },
             secrets: [args.connection, made.keys],
             checksums: [settingsDigest(args)],
             serviceAccountName: made.account.metadata.name,

@@ -102,6 +102,8 @@ export function operationsApi(environment: Environment) {
       1,
       'is empty: nobody could call it; name an issuer of tokens',
     ),
+    /** Where spans are sent by OTLP over HTTP. @default none are recorded */
+    tracesEndpoint: text('a URL such as "http://collector.monitoring:4318"', endpointProblem).optional(),
     resources: section({
       requests: z.record(z.string(), text('a quantity such as "100m"')).optional(),
       limits: z.record(z.string(), text('a quantity such as "1Gi"')).optional(),
@@ -135,6 +137,12 @@ function issuer(environment: Environment) {
       'a list of rules',
     ).default([]),
   });
+}
+
+function endpointProblem(url: string): string | undefined {
+  return /^https?:\/\//.test(url) && URL.canParse(url)
+    ? undefined
+    : `"${url}" is not a URL that starts with http:// or https://`;
 }
 
 function urlProblem(url: string): string | undefined {

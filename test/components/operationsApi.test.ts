@@ -82,6 +82,16 @@ describe('OperationsApi', () => {
     });
   });
 
+  it('sends spans where it is told to, and else nowhere', async () => {
+    const endpointOf = async (args?: OperationsApiArguments) =>
+      (await podOf(args)).spec.containers[0].env.find(({ name }: Wire) => name === 'OTEL_EXPORTER_OTLP_ENDPOINT')
+        ?.value;
+    assert.equal(await endpointOf(), undefined);
+    const tracesEndpoint = 'http://collector.monitoring:4318';
+    assert.equal(await endpointOf({ ...valid(), tracesEndpoint }), tracesEndpoint);
+    await assert.rejects(make({ ...valid(), tracesEndpoint: 'collector' }), /tracesEndpoint: "collector" is not a URL/);
+  });
+
   it('lets the keys go where nothing is protected', async () => {
     const { recording } = await make({ ...valid(), protect: false });
     assert.equal((await recording.registrations()).filter((one) => one.protect).length, 0);

@@ -99,6 +99,7 @@ describe('the configuration of gateway, load balancer and operations API', () =>
       gateway.keyFile = 'nowhere';
       loadBalancer.profile = 'aws';
       operationsApi.replicas = 1;
+      operationsApi.tracesEndpoint = 'collector:4318';
       operationsApi.issuers[0].issuer = 'http://issuer.example.com';
       operationsApi.issuers[0].rules[0].actions = ['write'];
     });
@@ -106,6 +107,7 @@ describe('the configuration of gateway, load balancer and operations API', () =>
       /^gateway\.routes\.staff\.authentication\.type: expected a mapping with "type": one of "none", "basic", "oidc", "mutualTls"/,
       /^loadBalancer\.profile: /,
       /^operationsApi\.replicas: .*from 2 to 100/,
+      /^operationsApi\.tracesEndpoint: .*http:\/\//,
       /^operationsApi\.issuers\[0\]\.issuer: .*https:\/\//,
       /^operationsApi\.issuers\[0\]\.rules\[0\]\.actions\[0\]: .*"read", "plan", "apply", "admin"/,
       /^gateway\.routes\.orders\.application: names no application "order": expected one of orders/,

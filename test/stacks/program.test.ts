@@ -128,7 +128,7 @@ describe('the program', () => {
       ((await recording.find('operations-api-settings')).inputs.data as Record<string, string>)['settings.json'] ?? '',
     );
     assert.equal(settings.publicUrl, 'https://localhost:18443');
-    assert.deepEqual(settings.namespaces, ['local', 'tenants']);
+    assert.deepEqual(settings.namespaces, ['tenants']);
     assert.deepEqual(Object.keys(settings.environments), ['blue']);
     assert.equal(settings.environments.blue.superuser, false);
     assert.equal(settings.environments.blue.host, '172.31.240.1', 'as pods reach it');

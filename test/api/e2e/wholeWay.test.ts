@@ -6,7 +6,7 @@ import type { Credentials, DatabaseRecord, Graph, Operation, Page, Plan, Problem
 import { differences, isAbsent, ownerRole } from './support/catalogue.ts';
 import { apiPods, gatewayPods } from './support/cluster.ts';
 import { type Answer, eventsOf } from './support/http.ts';
-import { connected, kubectl, NAMESPACE, query } from './support/local.ts';
+import { connected, kubectl, query, TENANTS } from './support/local.ts';
 import { databaseName, ENVIRONMENT, Service, SMALL } from './support/service.ts';
 
 const code = ({ type }: Problem): string => type.split(':').at(-1) ?? '';
@@ -155,7 +155,7 @@ describe('a database, the whole way', function () {
     const name = make('secret');
 
     it('has a Secret for each role, with which a client connects', async () => {
-      await service.make(name, { ...SMALL, credentials: { type: 'secret', namespace: NAMESPACE } });
+      await service.make(name, { ...SMALL, credentials: { type: 'secret', namespace: TENANTS } });
       const found = await secretsOf(name);
       assert.deepEqual(found.map((values) => values.PGUSER).sort(), [
         `${name}_admin`,
@@ -355,7 +355,7 @@ function changed(steps: readonly Step[]): Step[] {
 
 /** The Secrets of a database's roles, decoded, sorted by user. */
 async function secretsOf(database: string): Promise<Record<string, string>[]> {
-  const { items } = JSON.parse(await kubectl(['get', 'secrets', '-o', 'json'])) as {
+  const { items } = JSON.parse(await kubectl(['--namespace', TENANTS, 'get', 'secrets', '-o', 'json'])) as {
     items: { data?: Record<string, string> }[];
   };
   return items

@@ -12,6 +12,8 @@ import { secret } from '../../../../local/secrets.ts';
 export const context = createContext();
 /** The namespace that the stack `local` is deployed to. */
 export const NAMESPACE = 'local';
+/** Into which the service may write Secrets. */
+export const TENANTS = 'tenants';
 
 let environment: Promise<NodeJS.ProcessEnv> | undefined;
 
