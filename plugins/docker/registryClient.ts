@@ -1,5 +1,5 @@
 /**
- * The little of the registry HTTP API that is needed here: look at and delete a manifest
+ * The little of the registry HTTP API that is needed here: look at, tag and delete a manifest, read a blob
  * (https://distribution.github.io/distribution/spec/api/), with basic or token authentication
  * (https://distribution.github.io/distribution/spec/auth/token/).
  */
@@ -7,6 +7,8 @@
 import { createHash } from 'node:crypto';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
+import { Readable } from 'node:stream';
+import type { ReadableStream } from 'node:stream/web';
 import type { Credentials } from './credentials.ts';
 import { DOCKER_HUB, isLoopback, type Reference } from './reference.ts';
 
@@ -39,6 +41,26 @@ export interface RegistryClientOptions {
   /** `http:` or `https:`. @default http: for loopback addresses (as docker does), else https: */
   readonly protocol?: 'http:' | 'https:';
   readonly signal?: AbortSignal;
+}
+
+/** A manifest as the registry keeps it: its bytes are what the digest is of. */
+export interface Manifest {
+  readonly mediaType: string;
+  readonly digest: string;
+  readonly content: Buffer;
+}
+
+/** What an index says of a manifest (OCI image specification, descriptor.md). */
+export interface Descriptor {
+  readonly mediaType: string;
+  readonly digest: string;
+  readonly artifactType?: string;
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
+interface Body {
+  readonly type: string;
+  readonly content: Buffer;
 }
 
 interface Answer {
@@ -76,6 +98,58 @@ export class RegistryClient {
     throw new RegistryError(`${this.registry} names no digest for ${reference.repository}`, 200);
   }
 
+  /** Asks whether the registry takes the credentials. Throws RegistryError when it does not, or does not answer. */
+  async authenticate(): Promise<void> {
+    const answer = await this.call('GET', '/v2/', '');
+    this.expect(answer, 200, this.registry);
+  }
+
+  /** The manifest or index that a tag or digest names; undefined when the registry does not have it. */
+  async manifest(reference: Reference): Promise<Manifest | undefined> {
+    const answer = await this.call('GET', manifestPath(reference), `repository:${reference.repository}:pull`);
+    if (answer.status === 404) return undefined;
+    this.expect(answer, 200, reference);
+    return {
+      mediaType: answer.headers['content-type'] ?? '',
+      digest: `sha256:${createHash('sha256').update(answer.body).digest('hex')}`,
+      content: answer.body,
+    };
+  }
+
+  /** What was attached to an image, by the referrers API or, where the registry has none, by its tag. */
+  async referrers({ repository, digest = '' }: Reference): Promise<readonly Descriptor[]> {
+    const scope = `repository:${repository}:pull`;
+    const own = await this.call('GET', `/v2/${repository}/referrers/${digest}`, scope);
+    const answer =
+      own.status === 200
+        ? own
+        : await this.call('GET', `/v2/${repository}/manifests/${digest.replace(':', '-')}`, scope);
+    if (answer.status === 404) return [];
+    this.expect(answer, 200, { registry: this.registry, repository, qualified: true });
+    return (JSON.parse(answer.body.toString('utf8')) as { manifests?: readonly Descriptor[] }).manifests ?? [];
+  }
+
+  /** Puts a manifest under a tag: nothing is copied, a tag of before moves. */
+  async tag(manifest: Manifest, reference: Reference): Promise<void> {
+    const body = { type: manifest.mediaType, content: manifest.content };
+    const scope = `repository:${reference.repository}:pull,push`;
+    this.expect(await this.call('PUT', manifestPath(reference), scope, body), 201, reference);
+  }
+
+  /** The content of a blob, such as a layer, as it comes. The caller reads it to its end or destroys it. */
+  async blob(repository: string, digest: string): Promise<Readable> {
+    const path = `/v2/${repository}/blobs/${digest}`;
+    // With the token that the last call got; a registry may hand over to a store of its own, which wants none.
+    const first = await fetch(`${this.base}${path}`, {
+      headers: this.authorization ? { authorization: this.authorization } : {},
+      signal: this.options.signal,
+    });
+    if (!first.ok || first.body === null) {
+      throw new RegistryError(`${this.registry}/${repository}: the registry answered ${first.status}`, first.status);
+    }
+    return Readable.fromWeb(first.body as ReadableStream);
+  }
+
   /** Deletes a manifest by digest. False when the registry does not have it. */
   async delete(reference: Reference): Promise<boolean> {
     const answer = await this.call('DELETE', manifestPath(reference), `repository:${reference.repository}:pull,delete`);
@@ -84,9 +158,9 @@ export class RegistryClient {
     return true;
   }
 
-  private expect(answer: Answer, status: number, reference: Reference): void {
+  private expect(answer: Answer, status: number, where: Reference | string): void {
     if (answer.status === status || (status === 202 && answer.status === 200)) return;
-    const what = `${this.registry}/${reference.repository}`;
+    const what = typeof where === 'string' ? where : `${this.registry}/${where.repository}`;
     const known: Readonly<Record<number, string>> = {
       401: this.options.credentials
         ? `${what}: the registry refuses the username or password`
@@ -98,15 +172,15 @@ export class RegistryClient {
     throw new RegistryError(known[answer.status] ?? `${what}: the registry answered ${answer.status}`, answer.status);
   }
 
-  private async call(method: string, path: string, scope: string): Promise<Answer> {
-    const first = await this.send(method, `${this.base}${path}`, this.authorization);
+  private async call(method: string, path: string, scope: string, body?: Body): Promise<Answer> {
+    const first = await this.send(method, `${this.base}${path}`, this.authorization, body);
     if (first.status !== 401) return first;
     const challenge = first.headers['www-authenticate'] ?? '';
     if (!/^bearer\s/i.test(challenge)) return first;
     const token = await this.token(challenge, scope);
     if (token === undefined) return first;
     this.authorization = `Bearer ${token}`;
-    return this.send(method, `${this.base}${path}`, this.authorization);
+    return this.send(method, `${this.base}${path}`, this.authorization, body);
   }
 
   /** A token of the authorization server that the challenge names. */
@@ -131,10 +205,12 @@ export class RegistryClient {
         client_id: 'development-operations',
         refresh_token: credentials.identityToken,
       });
-      answer = await this.send('POST', url.href, undefined, form.toString());
+      const content = Buffer.from(form.toString());
+      answer = await this.send('POST', url.href, undefined, { type: 'application/x-www-form-urlencoded', content });
     } else {
       if (fields.service) url.searchParams.set('service', fields.service);
-      url.searchParams.set('scope', fields.scope ?? scope);
+      const wanted = fields.scope ?? scope;
+      if (wanted !== '') url.searchParams.set('scope', wanted);
       answer = await this.send('GET', url.href, credentials?.password ? basic(credentials) : undefined);
     }
     if (answer.status !== 200) return undefined;
@@ -142,7 +218,7 @@ export class RegistryClient {
     return value.token || value.access_token;
   }
 
-  private send(method: string, url: string, authorization: string | undefined, form?: string): Promise<Answer> {
+  private send(method: string, url: string, authorization: string | undefined, body?: Body): Promise<Answer> {
     const secure = url.startsWith('https:');
     return new Promise((resolve, reject) => {
       const failed = (error: NodeJS.ErrnoException): void => {
@@ -152,7 +228,7 @@ export class RegistryClient {
       const headers = {
         accept: MANIFEST_TYPES.join(', '),
         ...(authorization ? { authorization } : {}),
-        ...(form ? { 'content-type': 'application/x-www-form-urlencoded' } : {}),
+        ...(body ? { 'content-type': body.type, 'content-length': body.content.length } : {}),
       };
       const settings = { method, headers, timeout: TIMEOUT_MS, signal: this.options.signal, agent: false as const };
       const request = secure
@@ -173,7 +249,7 @@ export class RegistryClient {
           resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks) }),
         );
       });
-      request.end(form);
+      request.end(body?.content);
     });
   }
 }
