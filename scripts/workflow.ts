@@ -9,11 +9,12 @@ import { reportFailure } from '../workflows/github/report.ts';
 import { parseOptions, usage } from '../workflows/options.ts';
 
 async function main([name = '', ...args]: readonly string[]): Promise<number> {
-  const flow = flows.find((candidate) => candidate.name === name);
-  if (!flow) {
-    console.error(usage(flows));
+  const load = flows[name];
+  if (!load) {
+    console.error(usage(await Promise.all(Object.values(flows).map((one) => one()))));
     return name === '' || name === '--help' ? 0 : EXIT.impossible;
   }
+  const flow = await load();
   return (await flow.run(parseOptions(flow, args))) ?? 0;
 }
 
