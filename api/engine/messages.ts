@@ -12,8 +12,6 @@ export interface RunMessage {
   /** Whether the live state is read before the program's wishes are compared with it. */
   readonly refresh: boolean;
   readonly program: TenantArguments;
-  /** Encryption salt that all stacks share. */
-  readonly salt: string;
   /** For `recover`: what a dead run had begun to make; `id` where it can be looked up by its name. */
   readonly pending: readonly { readonly urn: string; readonly id: string | null }[];
 }

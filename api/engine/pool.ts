@@ -1,4 +1,3 @@
-import { type ChildProcess, fork } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -9,15 +8,14 @@ import type { Step } from '../model.ts';
 import type { ApiSettings } from '../settings.ts';
 import { runCli } from './cli.ts';
 import { type Engine, EngineEnded, EngineError, type EngineRequest } from './engine.ts';
-import type { Command, FromRunner, RunMessage, RunResult, ToRunner } from './messages.ts';
+import type { Command, RunMessage, RunResult } from './messages.ts';
+import { Runners } from './runners.ts';
 import { type PendingOperation, PROJECT, StateTable } from './state.ts';
 
 /** Its copies become the stacks of new databases. */
 const TEMPLATE = 'template';
 /** Key of the advisory lock under which the template is made. */
 const TEMPLATE_LOCK = 7_203_114_512;
-/** After this time an aborted run is ended with its process, in milliseconds. */
-const ABORT_LIMIT = 15_000;
 
 /**
  * Of the engine's connections, to its state and to the servers. The state's table is in "public", whatever the role's
@@ -36,6 +34,8 @@ export interface EngineOptions {
   /** Path of the runner. @default runner.mjs beside this file's bundle, runner.ts in the sources */
   readonly runner?: URL;
   readonly environment?: NodeJS.ProcessEnv;
+  /** Runs after which a runner is replaced. @default 150 */
+  readonly mostRuns?: number;
   readonly log?: { info(fields: object, text: string): void; error(fields: object, text: string): void };
 }
 
@@ -51,26 +51,14 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   }
 }
 
-interface Runner {
-  readonly process: ChildProcess;
-  readonly ready: Promise<void>;
-  busy: boolean;
-}
-
 class RunnerPool implements Engine {
-  readonly #runners: Runner[] = [];
-  readonly #waiting: ((runner: Runner) => void)[] = [];
   readonly #state: StateTable;
   readonly #environment: NodeJS.ProcessEnv;
-  readonly #size: number;
   #home = '';
-  #salt = '';
-  #next = 1;
-  #closed = false;
+  #runners: Runners | undefined;
 
   constructor(private readonly options: EngineOptions) {
     const environment = options.environment ?? process.env;
-    this.#size = options.settings.concurrency ?? 2;
     this.#state = new StateTable(options.pool, environment.PGDATABASE ?? '');
     this.#environment = environment;
   }
@@ -89,9 +77,16 @@ class RunnerPool implements Engine {
     }
     const salt = await this.#state.salt(TEMPLATE);
     if (salt === undefined) throw new Error(`the stack "${TEMPLATE}" has no encryption salt: delete it from the state`);
-    this.#salt = salt;
-    for (let count = 0; count < this.#size; count += 1) this.#start();
-    await Promise.all(this.#runners.map(({ ready }) => ready));
+    const { runner, settings, mostRuns, log } = this.options;
+    this.#runners = new Runners({
+      file: runner ?? new URL(runnerFile(import.meta.url), import.meta.url),
+      folder: this.#home,
+      size: settings.concurrency ?? 2,
+      environment: { ...this.#childEnvironment(), RUNNER_SALT: salt },
+      mostRuns,
+      log,
+    });
+    await this.#runners.start();
   }
 
   async #createTemplate(): Promise<void> {
@@ -134,114 +129,14 @@ class RunnerPool implements Engine {
     };
   }
 
-  #start(): void {
-    const file = this.options.runner ?? new URL(runnerFile(import.meta.url), import.meta.url);
-    const child = fork(file, {
-      env: this.#childEnvironment(),
-      serialization: 'advanced',
-      stdio: ['ignore', 2, 2, 'ipc'],
-    });
-    const ready = new Promise<void>((resolve, reject) => {
-      child.once('message', () => resolve());
-      child.once('error', reject);
-      child.once('exit', (code, signal) =>
-        reject(new Error(`a runner ended with ${code ?? signal} before it was ready`)),
-      );
-    });
-    const runner: Runner = { process: child, ready, busy: false };
-    this.#runners.push(runner);
-    ready.then(
-      () => this.#free(runner),
-      () => undefined,
-    );
-    child.once('exit', () => {
-      this.#runners.splice(this.#runners.indexOf(runner), 1);
-      if (this.#closed) return;
-      this.options.log?.error({ pid: child.pid }, 'a runner ended; another one is started');
-      // Not at once: one that cannot start must not spin.
-      setTimeout(() => this.#closed || this.#start(), 200).unref();
-    });
-  }
-
-  #free(runner: Runner): void {
-    runner.busy = false;
-    const waiting = this.#waiting.shift();
-    if (!waiting) return;
-    runner.busy = true;
-    waiting(runner);
-  }
-
-  async #take(signal: AbortSignal): Promise<Runner> {
-    signal.throwIfAborted();
-    for (const runner of this.#runners) {
-      if (runner.busy || !runner.process.connected) continue;
-      runner.busy = true;
-      await runner.ready;
-      return runner;
-    }
-    return await new Promise((resolve) => this.#waiting.push(resolve));
-  }
-
   async #run(command: Command, request: EngineRequest, refresh: boolean): Promise<RunResult> {
     const pending =
       command === 'recover'
         ? pendingCreates((await this.#state.read(request.stack))?.checkpoint.latest?.pending_operations ?? [])
         : [];
-    const program = this.#program(request);
-    const runner = await this.#take(request.signal);
-    const id = this.#next++;
-    const message: RunMessage = {
-      type: 'run',
-      id,
-      command,
-      stack: request.stack,
-      refresh,
-      program,
-      salt: this.#salt,
-      pending,
-    };
-    try {
-      const result = await this.#ask(runner, message, request);
-      if (runner.process.connected) this.#free(runner);
-      return result;
-    } catch (error) {
-      runner.process.kill('SIGKILL');
-      throw error;
-    }
-  }
-
-  async #ask(runner: Runner, message: RunMessage, { signal, onStep }: EngineRequest): Promise<RunResult> {
-    const { process: child } = runner;
-    return await new Promise<RunResult>((resolve, reject) => {
-      let timer: NodeJS.Timeout | undefined;
-      const onMessage = (answer: FromRunner) => {
-        if (answer.type === 'ready' || answer.id !== message.id) return;
-        if (answer.type === 'step') onStep?.(answer.step);
-        else end(() => resolve(answer.result));
-      };
-      const onExit = () => end(() => reject(new EngineEnded('a runner ended in the middle of its work')));
-      const onAbort = () => {
-        // Another replica may begin at once: nothing of this run may go on. The runner's end ends its engine.
-        if ((signal.reason as { why?: string } | undefined)?.why === 'lost') {
-          child.disconnect();
-          return;
-        }
-        child.send({ type: 'abort', id: message.id } satisfies ToRunner);
-        timer = setTimeout(() => child.kill('SIGKILL'), ABORT_LIMIT);
-      };
-      const end = (settle: () => void) => {
-        clearTimeout(timer);
-        child.off('message', onMessage);
-        child.off('exit', onExit);
-        signal.removeEventListener('abort', onAbort);
-        settle();
-      };
-      child.on('message', onMessage);
-      child.once('exit', onExit);
-      child.send(message satisfies ToRunner);
-      if (signal.aborted) onAbort();
-      else signal.addEventListener('abort', onAbort, { once: true });
-    });
+    if (!this.#runners) throw new Error('the engine is not started');
+    const message = { command, stack: request.stack, refresh, program: this.#program(request), pending };
+    return await this.#runners.run(message, request.signal, request.onStep);
   }
 
   #program(request: EngineRequest): TenantArguments {
@@ -315,15 +210,12 @@ class RunnerPool implements Engine {
   }
 
   async ready() {
-    const connected = this.#runners.filter(({ process: child }) => child.connected).length;
+    const connected = this.#runners?.connected ?? 0;
     return connected > 0 ? { ready: true } : { ready: false, reason: 'no engine runs' };
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
-    const ended = this.#runners.map(({ process: child }) => new Promise((resolve) => child.once('exit', resolve)));
-    for (const { process: child } of this.#runners) child.disconnect();
-    await Promise.all(ended);
+    await this.#runners?.close();
     if (this.#home !== '') await rm(this.#home, { recursive: true, force: true });
   }
 }

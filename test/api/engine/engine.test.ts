@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { EngineError } from '../../../api/engine/engine.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
-import { requestFor, startEngine, wantedDatabase } from './support.ts';
+import { engines, requestFor, runners, startEngine, until, wantedDatabase } from './support.ts';
 
 describe('the engine of the operations API', function () {
   this.timeout(120_000);
@@ -39,9 +41,15 @@ describe('the engine of the operations API', function () {
     return { roles: roles.length, databases: databases.length };
   };
 
-  /** Kills the CLI of one stack; there may be none yet, or no more. */
-  const killEngine = (stack: string) =>
-    spawnSync('pkill', ['-KILL', '-f', `pulumi up .*--stack ${stack} `], { stdio: 'ignore' });
+  /** Kills the engine that runs; there may be none yet, or no more. */
+  const killEngines = () => {
+    for (const pid of engines()) process.kill(pid, 'SIGKILL');
+  };
+  const outcome = (run: Promise<unknown>) =>
+    run.then(
+      () => 'done',
+      (error: Error) => error.message,
+    );
 
   it('previews with SQL and without a password, changes nothing, and says the same twice', async () => {
     const request = requestFor(wantedDatabase('previewed'));
@@ -117,19 +125,17 @@ describe('the engine of the operations API', function () {
     assert.equal((await postgres.query("SELECT 1 FROM pg_roles WHERE rolname = 'taken_owner'")).length, 1);
   });
 
-  it('goes on after the engine was killed in the middle, at any moment', async () => {
+  it('goes on after the engine was killed in the middle, at any moment', async function () {
+    this.timeout(300_000);
     for (const count of [0, 1, 3, 6, 9, 12]) {
       const request = requestFor(wantedDatabase(`killed_${count}`));
       let steps = 0;
       const onStep = () => {
         steps += 1;
-        if (steps === count) killEngine(request.stack);
+        if (steps === count) killEngines();
       };
-      const run = started.engine.apply({ ...request, onStep }).then(
-        () => 'done',
-        () => 'failed',
-      );
-      if (count === 0) setTimeout(() => killEngine(request.stack), 400);
+      const run = outcome(started.engine.apply({ ...request, onStep }));
+      if (count === 0) setTimeout(killEngines, 200);
       await run;
       await started.engine.recover(request);
       const { credentials } = await started.engine.apply(request);
@@ -140,15 +146,87 @@ describe('the engine of the operations API', function () {
     }
   });
 
-  it('stops when it is asked to, and the next run goes on', async () => {
-    const request = requestFor(wantedDatabase('stopped'));
-    const abort = new AbortController();
-    const run = started.engine.apply({ ...request, signal: abort.signal });
-    setTimeout(() => abort.abort(), 350);
-    await assert.rejects(run, /stopped before it was done/);
-    await started.engine.recover(request);
-    await started.engine.apply(request);
-    assert.deepEqual((await started.engine.drift(request)).steps, []);
+  it('stops when it is asked to, at any moment, and the next run goes on', async function () {
+    this.timeout(400_000);
+    const outcomes = new Set<string>();
+    for (const moment of [0, 20, 60, 120, 200, 300, 400, 500, 650, 900]) {
+      const request = requestFor(wantedDatabase(`stopped_${moment}`));
+      const abort = new AbortController();
+      const run = outcome(started.engine.apply({ ...request, signal: abort.signal }));
+      await sleep(moment);
+      abort.abort();
+      outcomes.add(await run);
+      await started.engine.recover(request);
+      assert.equal(await outcome(started.engine.apply(request)), 'done', `stopped after ${moment} ms`);
+      assert.deepEqual((await started.engine.drift(request)).steps, [], `stopped after ${moment} ms`);
+      await started.engine.destroy(request);
+      assert.deepEqual(await exists(request.wanted.name), { roles: 0, databases: 0 });
+    }
+    outcomes.delete('done');
+    outcomes.delete('This operation was aborted');
+    assert.deepEqual([...outcomes], ['it was stopped before it was done']);
+  });
+
+  it('has an engine ready, and after it the next one', async () => {
+    await until('an engine waits', () => engines().length === 1);
+    const ready = engines();
+    const request = requestFor(wantedDatabase('ready'));
+    let used: number[] | undefined;
+    const onStep = () => {
+      used ??= engines();
+    };
+    await started.engine.apply({ ...request, onStep });
+    assert.deepEqual(used, ready);
+    await until('the next one waits', () => engines().length === 1 && engines()[0] !== ready[0]);
     await started.engine.destroy(request);
+  });
+
+  it('does without the engine that waits when it has died, or lost its connection', async () => {
+    const request = requestFor(wantedDatabase('waited'));
+    await until('an engine waits', () => engines().length === 1);
+    killEngines();
+    await started.engine.apply(request);
+    await until('an engine waits', () => engines().length === 1);
+    await postgres.query(
+      `SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity
+        WHERE datname = 'operations' AND pid <> pg_backend_pid()`,
+    );
+    await started.engine.apply(request);
+    await started.engine.destroy(request);
+  });
+
+  it('replaces a runner that has done its runs, while others wait for it', async () => {
+    const before = runners();
+    const worn = await startEngine(postgres, { mostRuns: 2 });
+    try {
+      const mine = () => runners().filter((pid) => !before.includes(pid));
+      const [first] = mine();
+      const names = ['a', 'b', 'c', 'd', 'e'];
+      const previews = names.map((name) => worn.engine.preview(requestFor(wantedDatabase(`worn_${name}`)), 'apply'));
+      for (const { steps } of await Promise.all(previews)) assert.ok(steps.length > 0);
+      assert.equal(mine().length, 1);
+      assert.notEqual(mine()[0], first);
+      assert.deepEqual(worn.logged, []);
+    } finally {
+      await worn.close();
+    }
+    assert.deepEqual(runners(), before);
+  });
+
+  it('leaves no process when the service goes away, also before a runner is ready', async () => {
+    const runner = fork(new URL('../../../api/runner.ts', import.meta.url), {
+      execArgv: ['--import=tsx'],
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    });
+    const ended = once(runner, 'exit');
+    runner.disconnect();
+    await ended;
+    const other = await startEngine(postgres);
+    const before = engines();
+    await until('an engine waits', () => engines().length === 2);
+    const waiting = engines();
+    await other.close();
+    await until('it is gone', () => engines().length === 1);
+    assert.equal(before.filter((pid) => waiting.includes(pid)).length, before.length);
   });
 });

@@ -1,0 +1,157 @@
+import { mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { EventLog } from '../../engineEvents/eventLog.ts';
+import type { EngineEvent } from '../../engineEvents/steps.ts';
+import { Cli, type CliResult } from './cli.ts';
+import { Gate } from './gate.ts';
+import { type Program, type ServedProgram, serveProgram } from './program.ts';
+import { PROJECT } from './state.ts';
+
+/** How often the event log is looked at while the engine runs, in milliseconds. */
+const TAIL = 50;
+
+export interface CallSettings {
+  /** Encryption salt that all stacks share. */
+  readonly salt: string;
+  /** Plugins that run, `name:port,…`. */
+  readonly providers: string;
+}
+
+interface Parts {
+  readonly folder: string;
+  readonly served: ServedProgram;
+  readonly cli: Cli;
+  readonly gate?: Gate;
+}
+
+/** One call of the CLI that runs a program, with what it needs: a folder, the program's server, its event log. */
+export class EngineCall {
+  #program: Program | undefined;
+  #closed = false;
+  readonly #parts: Promise<Parts>;
+
+  /** @param stack known now, or said by `run`: then the engine gets as far as it can without. */
+  constructor(
+    private readonly settings: CallSettings,
+    args: readonly string[],
+    stack?: string,
+  ) {
+    this.#parts = this.#start(args, stack);
+    this.#parts.catch(() => undefined);
+  }
+
+  async #start(args: readonly string[], stack: string | undefined): Promise<Parts> {
+    const folder = await callFolder(this.settings.salt);
+    const served = await serveProgram(async () => (await this.#program?.()) ?? {});
+    const gate = stack === undefined ? await Gate.make(cliHome(), folder) : undefined;
+    const all = [
+      ...args,
+      ...['--parallel=8', '--suppress-outputs', `--client=127.0.0.1:${served.port}`, '--exec-kind=auto.inline'],
+      ...[`--event-log=${eventsOf(folder)}`, '--config-file', configOf(folder)],
+      ...(stack === undefined ? [] : ['--stack', stack]),
+      ...COMMON,
+    ];
+    const cli = new Cli(cliBinary(), all, { cwd: folder, env: cliEnvironment(this.settings.providers) });
+    return { folder, served, cli, gate };
+  }
+
+  /**
+   * Runs the program, and waits for the engine's end.
+   *
+   * @returns undefined when the engine, started ahead, had ended before it was told of the stack.
+   */
+  async run(
+    stack: string,
+    program: Program,
+    signal: AbortSignal,
+    onEvent: (event: EngineEvent) => void,
+  ): Promise<CliResult | undefined> {
+    const { folder, cli, gate } = await this.#parts;
+    this.#program = program;
+    if (gate && !(await gate.pass(stack, () => cli.ended || signal.aborted))) {
+      if (!signal.aborted) return undefined;
+      // It has begun nothing.
+      cli.kill();
+    }
+    const log = new EventLog(eventsOf(folder), onEvent);
+    let reading: Promise<void> = Promise.resolve();
+    const tail = setInterval(() => {
+      reading = reading.then(() => log.read());
+    }, TAIL);
+    try {
+      return await cli.end(signal);
+    } finally {
+      clearInterval(tail);
+      await reading;
+      await log.read();
+    }
+  }
+
+  /** Ends what still runs, and takes the folder away. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    const parts = await this.#parts.catch(() => undefined);
+    if (!parts) return;
+    parts.cli.kill();
+    parts.served.close();
+    await parts.gate?.remove();
+    await rm(parts.folder, { recursive: true, force: true });
+  }
+}
+
+/** A project of its own for each call: two at once must not meet in a file. */
+export async function callFolder(salt: string): Promise<string> {
+  const folder = await realpath(await mkdtemp(join(tmpdir(), 'run-')));
+  await Promise.all([
+    writeFile(join(folder, 'Pulumi.yaml'), `name: ${PROJECT}\nruntime: nodejs\n`),
+    writeFile(configOf(folder), `encryptionsalt: ${salt}\n`),
+  ]);
+  return folder;
+}
+
+const COMMON = ['--non-interactive', '--color=never'];
+
+export function cliBinary(): string {
+  return process.env.PULUMI_BINARY ?? 'pulumi';
+}
+
+/** Runs a command of the CLI that needs no program. */
+export async function callCli(
+  folder: string,
+  args: readonly string[],
+  stack: string,
+  signal: AbortSignal,
+): Promise<CliResult> {
+  const cli = new Cli(cliBinary(), [...args, '--stack', stack, ...COMMON], { cwd: folder, env: cliEnvironment('') });
+  return await cli.end(signal);
+}
+
+function eventsOf(folder: string): string {
+  return join(folder, 'events.jsonl');
+}
+
+function configOf(folder: string): string {
+  return join(folder, 'salt.yaml');
+}
+
+/** The CLI's home is set by who started this process. */
+function cliHome(): string {
+  return process.env.PULUMI_HOME ?? join(tmpdir(), 'home');
+}
+
+function cliEnvironment(providers: string): NodeJS.ProcessEnv {
+  return {
+    ...process.env,
+    PULUMI_HOME: cliHome(),
+    PULUMI_STACK: undefined,
+    PULUMI_DEBUG_PROVIDERS: providers === '' ? undefined : providers,
+    PULUMI_SKIP_UPDATE_CHECK: 'true',
+    PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: 'true',
+    // Without it the CLI knows no --event-log.
+    PULUMI_DEBUG_COMMANDS: 'true',
+    PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS: 'true',
+    PULUMI_AUTOMATION_API_SKIP_VERSION_CHECK: 'true',
+  };
+}

@@ -1,0 +1,81 @@
+import type { EngineEvent } from '../../engineEvents/steps.ts';
+import { type CallSettings, EngineCall } from './call.ts';
+import type { CliResult } from './cli.ts';
+import type { Command } from './messages.ts';
+import type { Program } from './program.ts';
+
+type ProgramCommand = Exclude<Command, 'recover'>;
+
+const COMMANDS: Readonly<Record<ProgramCommand, readonly string[]>> = {
+  preview: ['preview'],
+  // Also on an empty state, where there is nothing to look at.
+  up: ['up', '--yes', '--skip-preview', '--refresh'],
+  'preview-destroy': ['destroy', '--preview-only', '--run-program=true'],
+  destroy: ['destroy', '--yes', '--skip-preview', '--remove', '--run-program=true'],
+};
+
+export interface Call {
+  readonly command: ProgramCommand;
+  readonly stack: string;
+  /** Whether the live state is read before the program's wishes are compared with it; an `up` always does. */
+  readonly refresh: boolean;
+}
+
+/**
+ * The engines of one runner. One for the next `up` is always started ahead and waits for the name of its stack: to load
+ * the CLI and to connect it to its state is a third of a run's time.
+ */
+export class Engines {
+  #next: EngineCall | undefined;
+  #closed = false;
+
+  constructor(private readonly settings: CallSettings) {}
+
+  /** Starts the engine for the next `up`, unless there is one. */
+  prepare(): void {
+    if (this.#closed) return;
+    this.#next ??= new EngineCall(this.settings, COMMANDS.up);
+  }
+
+  async run(
+    { command, stack, refresh }: Call,
+    program: Program,
+    signal: AbortSignal,
+    onEvent: (event: EngineEvent) => void,
+  ): Promise<CliResult> {
+    if (command === 'up') {
+      const result = await this.#runPrepared(stack, program, signal, onEvent);
+      if (result) return result;
+    }
+    const args = [...COMMANDS[command], ...(refresh && command !== 'up' ? ['--refresh'] : [])];
+    const call = new EngineCall(this.settings, args, stack);
+    try {
+      const result = await call.run(stack, program, signal, onEvent);
+      if (!result) throw new Error('the engine ended before it began');
+      return result;
+    } finally {
+      await call.close();
+    }
+  }
+
+  /** @returns undefined when there is none, or it has died while it waited. */
+  async #runPrepared(
+    stack: string,
+    program: Program,
+    signal: AbortSignal,
+    onEvent: (event: EngineEvent) => void,
+  ): Promise<CliResult | undefined> {
+    const call = this.#next;
+    this.#next = undefined;
+    try {
+      return await call?.run(stack, program, signal, onEvent);
+    } finally {
+      await call?.close();
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#next?.close();
+  }
+}
