@@ -38,6 +38,8 @@ export interface Settings {
   readonly root: string;
   /** Version of the applications that is deployed: `OPERATIONS_VERSION`; undefined when it names none. */
   readonly version?: string;
+  /** Whether a preview takes images that are not there yet: `DEVELOPMENT_OPERATIONS_MISSING_IMAGES=unknown`. */
+  readonly missingImages?: boolean;
   /** What the files say that the configuration names, read before anything is touched. */
   readonly files: Files;
 }
@@ -63,7 +65,14 @@ export function readConfiguration(source: ConfigurationSource = programSource())
     if (findings.length === 0) {
       const version = source.environment.OPERATIONS_VERSION || undefined;
       const root = relative(process.cwd(), source.root) || '.';
-      return { configuration: usable.value, root, files, ...(version !== undefined && { version }) };
+      const missingImages = source.environment.DEVELOPMENT_OPERATIONS_MISSING_IMAGES === 'unknown';
+      return {
+        configuration: usable.value,
+        root,
+        files,
+        ...(version !== undefined && { version }),
+        ...(missingImages && { missingImages }),
+      };
     }
   }
   throw new pulumi.RunError(report(source.stackName, findings));

@@ -52,7 +52,7 @@ export interface ImageSource {
 
 /** Builds and pushes, or looks up, the images of one source. */
 export function buildImages(
-  { configuration, files }: Settings,
+  { configuration, files, missingImages }: Settings,
   { name, path, images, source }: ImageSource,
   providers: pulumi.ProviderResource[],
 ): Images[string] {
@@ -81,6 +81,7 @@ export function buildImages(
       cache: images.cache,
       labels: { ...(source && { 'org.opencontainers.image.source': source }), ...images.labels },
       buildOnPreview: images.buildOnPreview,
+      mayBeMissing: missingImages,
     },
     { providers },
   );

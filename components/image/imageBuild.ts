@@ -1,4 +1,4 @@
-import { getRegistryImageOutput } from '@pulumi/docker/getRegistryImage.js';
+import { getRegistryImage, getRegistryImageOutput } from '@pulumi/docker/getRegistryImage.js';
 import type { ImageArgs } from '@pulumi/docker-build';
 import { Image } from '@pulumi/docker-build/image.js';
 import type { Platform } from '@pulumi/docker-build/types/enums/index.js';
@@ -43,6 +43,11 @@ export interface ImageBuildArguments {
   readonly labels?: Readonly<Record<string, string>>;
   /** Build during a preview as well, to find out whether it works. @default false */
   readonly buildOnPreview?: boolean;
+  /**
+   * In a preview, an image that is not in the registry yet has a digest that is known only later, instead of being an
+   * error: for changes that are looked at before their images are built. @default false
+   */
+  readonly mayBeMissing?: boolean;
 }
 
 /**
@@ -72,10 +77,28 @@ export class ImageBuild extends pulumi.ComponentResource {
   }
 
   private lookUp(_name: string, _target: string, image: ImageTarget, args: ImageBuildArguments): pulumi.Output<string> {
-    const found = getRegistryImageOutput({ name: `${image.repository}:${args.tag}` }, { parent: this });
-    return found.sha256Digest.apply((digest) => reference(image.repository, digest));
+    const request = { name: `${image.repository}:${args.tag}` };
+    const missing = args.mayBeMissing && pulumi.runtime.isDryRun();
+    const found = missing
+      ? this.unlessMissing(request)
+      : getRegistryImageOutput(request, { parent: this }).sha256Digest;
+    return found.apply((digest) => reference(image.repository, digest));
+  }
+
+  private unlessMissing(request: { name: string }): pulumi.Output<string> {
+    const digest = getRegistryImage(request, { parent: this, async: true }).then(
+      ({ sha256Digest }) => sha256Digest,
+      (error: Error) => {
+        if (!NOT_THERE.test(error.message)) throw error;
+        return pulumi.unknown as unknown as string;
+      },
+    );
+    return pulumi.output(digest);
   }
 }
+
+/** What the docker provider, ours or the official one, says of a tag that nobody has pushed. */
+const NOT_THERE = /does not exist|not found|\b404\b|manifest unknown/i;
 
 /** The inputs of one docker-build Image. */
 export function buildInputs(name: string, target: string, image: ImageTarget, args: ImageBuildArguments): ImageArgs {

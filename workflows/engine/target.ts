@@ -27,13 +27,15 @@ export interface Target {
 
 const PREFIX = 'Pulumi.';
 const SUFFIX = '.yaml';
+/** What the images are built by, and the template of review environments. */
+const NO_ENVIRONMENTS: ReadonlySet<string> = new Set(['images', 'review']);
 
-/** The names of the environments that a repository configures, sorted; `images` is none. */
+/** The names of the environments that a repository configures, sorted. */
 export function environmentsOf(root: string): string[] {
   return readdirSync(root)
     .filter((file) => file.startsWith(PREFIX) && file.endsWith(SUFFIX) && file !== 'Pulumi.yaml')
     .map((file) => file.slice(PREFIX.length, -SUFFIX.length))
-    .filter((name) => name !== '' && name !== 'images')
+    .filter((name) => name !== '' && !NO_ENVIRONMENTS.has(name))
     .sort();
 }
 

@@ -13,6 +13,11 @@ export interface Issue {
   readonly url: string;
 }
 
+export interface Comment {
+  readonly url: string;
+  readonly created: boolean;
+}
+
 export class GitHub {
   readonly octokit: Octokit;
 
@@ -36,9 +41,24 @@ export class GitHub {
   /**
    * Writes the one comment with this mark: posts it the first time, edits it in place after.
    *
+   * Somebody else's comment is never taken for it: its author could change what it says.
+   *
    * @param mark text that only this comment has, kept in it as an HTML comment
+   * @param onlyIfThere whether none is posted; undefined is the answer then. Default false.
    */
-  async comment(pullRequest: number, mark: string, body: string): Promise<{ url: string; created: boolean }> {
+  async comment(pullRequest: number, mark: string, body: string): Promise<Comment>;
+  async comment(
+    pullRequest: number,
+    mark: string,
+    body: string,
+    options: { onlyIfThere: boolean },
+  ): Promise<Comment | undefined>;
+  async comment(
+    pullRequest: number,
+    mark: string,
+    body: string,
+    { onlyIfThere = false } = {},
+  ): Promise<Comment | undefined> {
     const marked = `${htmlMark(mark)}\n${body}`;
     return await this.call('write the comment', 'pull-requests: write', async () => {
       const all = await this.octokit.paginate(this.octokit.issues.listComments, {
@@ -46,7 +66,8 @@ export class GitHub {
         issue_number: pullRequest,
         per_page: 100,
       });
-      const own = all.find((comment) => comment.body?.startsWith(htmlMark(mark)));
+      const own = all.find(({ body: text, user }) => text?.startsWith(htmlMark(mark)) && isOwn(user?.login));
+      if (!own && onlyIfThere) return undefined;
       const { data } = own
         ? await this.octokit.issues.updateComment({ ...this.repo, comment_id: own.id, body: marked })
         : await this.octokit.issues.createComment({ ...this.repo, issue_number: pullRequest, body: marked });
@@ -123,6 +144,11 @@ export class GitHub {
       throw new WorkflowError(`cannot ${what} in ${this.context.owner}/${this.context.repository}: ${answer}`, cure);
     }
   }
+}
+
+/** On GitHub an app writes it, and only apps have a name with brackets; on a laptop whoever has the token. */
+function isOwn(login = ''): boolean {
+  return login.endsWith('[bot]') || process.env.GITHUB_ACTIONS !== 'true';
 }
 
 function htmlMark(mark: string): string {

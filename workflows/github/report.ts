@@ -28,6 +28,12 @@ export function warn(text: string): void {
   else console.error(`warning: ${text}`);
 }
 
+/** One of several things that are wrong; the run goes on. */
+export function complain(text: string): void {
+  if (onGitHub()) actions.error(text);
+  else console.error(`error: ${text}`);
+}
+
 /** Says what is wrong and the cure, where the reader looks first; returns the exit code of the process. */
 export async function reportFailure(error: unknown): Promise<number> {
   const known = error instanceof WorkflowError;

@@ -68,7 +68,7 @@ function planBlocks(plan: Plan): Block[] {
   const lost = losses(plan.steps);
   const texts = [
     `### ${plan.title}`,
-    countLine(plan),
+    ...(plan.errors?.length && plan.steps.length === 0 ? [] : [countLine(plan)]),
     ...(plan.errors?.length ? [alert('CAUTION', 'The plan could not be made whole:', plan.errors)] : []),
     ...(lost.length > 0 ? [alert('CAUTION', 'Takes away data:', lost.map(lossText))] : []),
     ...removalWarning(plan.steps, lost),
