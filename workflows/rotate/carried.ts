@@ -26,8 +26,8 @@ export function unexpected(rotation: readonly Step[], passwords: readonly string
     .map(describe);
 }
 
-/** A Job cannot be changed. */
-const REPLACED_BY_NATURE: ReadonlySet<string> = new Set(['kubernetes:batch/v1:Job']);
+/** A Job cannot be changed; of a Secret the provider makes a new one, unless it is told otherwise. */
+const REPLACED_BY_NATURE: ReadonlySet<string> = new Set(['kubernetes:batch/v1:Job', 'kubernetes:core/v1:Secret']);
 
 function describe({ type, name, operation, changes }: Step): string {
   const paths = operation === 'update' ? changes.map(({ path }) => path) : [];

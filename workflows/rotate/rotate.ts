@@ -63,8 +63,9 @@ function targets(passwords: readonly Password[]): string[] {
  * @throws WorkflowError when it would carry anything else with it, or cannot be made whole
  */
 async function planOf({ target }: Stack, passwords: readonly Password[]): Promise<EngineRun> {
+  // What is live is compared here: with targets the engine cannot read it anew.
   const pending = whole(await runEngine(target, 'preview', { refresh: true }), target.stack);
-  const rotation = whole(await runEngine(target, 'preview', { refresh: true, args: targets(passwords) }), target.stack);
+  const rotation = whole(await runEngine(target, 'preview', { args: targets(passwords) }), target.stack);
   const carried = carriedAlong(rotation.steps, pending.steps);
   if (carried.length > 0) {
     throw new WorkflowError(
@@ -98,7 +99,7 @@ function whole(run: EngineRun, stack: string): EngineRun {
 
 async function apply({ target }: Stack, passwords: readonly Password[]): Promise<void> {
   const args = [...targets(passwords), '--message', 'rotate passwords'];
-  const run = await runEngine(target, 'up', { refresh: true, args });
+  const run = await runEngine(target, 'up', { args });
   if (run.exitCode === 0) return;
   throw new WorkflowError(
     `the rotation in the environment "${target.stack}" did not come to its end:\n${run.errors.join('\n')}`,
