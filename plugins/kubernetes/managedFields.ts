@@ -61,13 +61,19 @@ export function takeoverPatch(
     apiVersion: getString(taken[0], 'apiVersion'),
     fieldsType: 'FieldsV1',
     fieldsV1: fields,
-    time: getString(taken[0], 'time'),
+    ...timeOf(taken),
   };
   const rest = entries.filter((entry) => !taken.includes(entry));
   return [
     { op: 'test', path: '/metadata/resourceVersion', value: getString(live, 'metadata', 'resourceVersion') },
     { op: 'replace', path: '/metadata/managedFields', value: [...rest, merged] },
   ];
+}
+
+/** The server leaves the time out of an entry from which `kubectl scale` has taken the replicas, and takes no empty one. */
+function timeOf(entries: readonly PropertyMap[]): { time?: string } {
+  const time = entries.map((entry) => getString(entry, 'time')).find((text) => text !== '');
+  return time === undefined ? {} : { time };
 }
 
 function union(left: PropertyMap, right: PropertyMap): PropertyMap {

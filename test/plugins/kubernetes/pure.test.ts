@@ -298,6 +298,14 @@ describe('kubernetes: field managers', () => {
     assert.deepEqual(managers[2]?.fieldsV1, { 'f:spec': { 'f:a': {}, 'f:b': {} } });
     assert.equal(takeoverPatch(live(entry('pulumi-kubernetes-1', 'Apply', {})), 'pulumi-kubernetes-1'), undefined);
   });
+  it('writes a time only where the server gave one', () => {
+    const scaled = entry('kubectl', 'Update', { 'f:spec': { 'f:replicas': {} } }, 'scale');
+    const merged = (patch: PropertyMap[] | undefined) => (patch?.[1]?.value as PropertyMap[] | undefined)?.at(-1);
+    const [bare, timed] = [{ ...scaled }, { ...scaled, time: '2026-01-01T00:00:00Z' }];
+    delete bare.time;
+    assert.equal('time' in (merged(takeoverPatch(live(bare), 'me')) ?? {}), false);
+    assert.equal(merged(takeoverPatch(live({ ...bare, manager: 'kubectl-a' }, timed), 'me'))?.time, timed.time);
+  });
   it('leaves an ignored field of another manager out, and sends our own as it is', () => {
     const object = live(
       entry('autoscaler', 'Update', { 'f:spec': { 'f:replicas': {} } }),
