@@ -1,7 +1,7 @@
 /** This repository as a workflow checks it out: what is tracked or about to be, and the installed dependencies. */
 
 import { rmSync } from 'node:fs';
-import { cp, mkdtemp, symlink, utimes } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, readFile, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
@@ -30,8 +30,17 @@ async function make(): Promise<string> {
       if (error.code !== 'ENOENT') throw error;
     });
   }
+  await leaveOutQueues(join(directory, '.github', 'workflows'));
   await symlink(join(root, 'node_modules'), join(directory, 'node_modules'));
   // Older than what is installed: nothing may install through the link.
   await utimes(join(directory, 'package-lock.json'), 0, 0);
   return directory;
+}
+
+/** act 0.2.89 refuses `queue`, which GitHub takes in `concurrency` since May 2026. */
+async function leaveOutQueues(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const text = await readFile(join(folder, name), 'utf8');
+    await writeFile(join(folder, name), text.replace(/^ *queue: max\n/gm, ''));
+  }
 }
