@@ -14,6 +14,7 @@ export const PROBLEMS = {
   'content-too-large': { status: 413, title: 'The body is too large' },
   'unsupported-media-type': { status: 415, title: 'The body is not of a type that is understood' },
   'idempotency-mismatch': { status: 422, title: 'The idempotency key was used for another request' },
+  'too-many-grants': { status: 422, title: 'The database would have too many grants' },
   'credentials-gone': { status: 410, title: 'The credentials were handed out already' },
   'too-many-requests': { status: 429, title: 'Too many requests' },
   'internal-error': { status: 500, title: 'The service failed' },

@@ -79,8 +79,8 @@ export interface Tenant {
   readonly credentials: PostgresDatabase['credentials'];
 }
 
-/** Connections of one run: the engine's steps wait for each other more than for the server. */
-const TENANT_CONNECTIONS = 4;
+/** Connections of one run to the tenant's database: its steps wait for each other more than for the server. */
+const TENANT_CONNECTIONS = 1;
 
 /**
  * The whole program of one tenant's stack.

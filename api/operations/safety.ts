@@ -7,6 +7,12 @@ import type { StoredDatabase } from '../store/databases.ts';
 
 const RESERVED = /^(postgres|template.*|pg_.*)$/;
 
+/**
+ * Most pairs of a role and a schema in a database. Each pair is several resources, and the engine writes its whole state
+ * after each: 100 pairs take half a minute, 500 more than five and most of a replica's memory.
+ */
+export const MOST_PAIRS = 200;
+
 /** Why this service does not touch a database of this name, or undefined. */
 export function reservedProblem(name: string, ownDatabase: string): string | undefined {
   if (RESERVED.test(name))
@@ -15,7 +21,7 @@ export function reservedProblem(name: string, ownDatabase: string): string | und
   return identifierProblem('database', name);
 }
 
-/** @throws ServiceError `invalid-request` with every problem of the names. */
+/** @throws ServiceError `invalid-request` with every problem of the names, or `too-many-grants`. */
 export function refuseBadNames(wanted: WantedDatabase, ownDatabase: string): void {
   const errors: { path: string; problem: string }[] = [];
   const add = (path: string, problem: string | undefined) => problem && errors.push({ path, problem });
@@ -27,6 +33,17 @@ export function refuseBadNames(wanted: WantedDatabase, ownDatabase: string): voi
     add(finding.path === 'database' ? 'name' : finding.path, finding.problem);
   }
   if (errors.length > 0) throw new ServiceError('invalid-request', 'The names cannot be used: see errors.', errors);
+  refuseManyPairs(wanted);
+}
+
+function refuseManyPairs({ name, roles, schemas }: WantedDatabase): void {
+  const count = Object.keys(roles).length;
+  const pairs = count * schemas.length;
+  if (pairs <= MOST_PAIRS) return;
+  throw new ServiceError(
+    'too-many-grants',
+    `"${name}" has ${count} roles and ${schemas.length} schemas, which is ${pairs} pairs of both; at most ${MOST_PAIRS} can be granted: divide it into several databases.`,
+  );
 }
 
 /** Names of the database and of its roles on the server; the database first, then the owner. */

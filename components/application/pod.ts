@@ -34,6 +34,8 @@ export interface PodArguments {
   readonly configMaps?: readonly ConfigMapReference[];
   readonly serviceAccountName?: pulumi.Input<string>;
   readonly mounts?: readonly Mount[];
+  /** Size of `/tmp` in memory, which counts as the container's; a quantity. @default on the node's disk */
+  readonly temporaryMemory?: string;
   readonly imagePullSecrets?: readonly pulumi.Input<string>[];
   readonly resources?: ComputeResources;
   readonly userId?: number;
@@ -94,7 +96,7 @@ export function podTemplate(args: PodArguments): kubernetes.core.v1.PodTemplateS
       },
       containers: [container(args)],
       volumes: [
-        { name: 'tmp', emptyDir: {} },
+        { name: 'tmp', emptyDir: args.temporaryMemory ? { medium: 'Memory', sizeLimit: args.temporaryMemory } : {} },
         ...(args.mounts ?? []).map((mount) => ({ name: mount.name, configMap: { name: mount.configMapName } })),
       ],
     },

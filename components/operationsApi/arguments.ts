@@ -35,6 +35,12 @@ export function findings(name: string, args: OperationsApiArguments): Finding[] 
   }
   if (settings.port !== undefined) add('settings.port', portProblem(settings.port));
   if (settings.metricsPort !== undefined) add('settings.metricsPort', portProblem(settings.metricsPort));
+  if (args.temporaryMemory !== undefined && !/^[1-9][0-9]*[KMG]i$/.test(args.temporaryMemory)) {
+    add(
+      'temporaryMemory',
+      `"${args.temporaryMemory}" is not a size: use a whole number and Ki, Mi or Gi, such as "256Mi"`,
+    );
+  }
   if (settings.namespaces.length === 0) {
     add('settings.namespaces', 'is empty: name a namespace in which the service may write Secrets');
   }

@@ -66,12 +66,18 @@ export interface OperationsApiArguments {
   readonly imagePullSecrets?: readonly pulumi.Input<string>[];
   /** Requests and limits. @default 100m CPU and 384Mi requested, 1Gi limit */
   readonly resources?: ComputeResources;
+  /**
+   * Size of `/tmp`, which is memory and counts as the container's: each run of the engine writes its event log and its
+   * settings there, and making files is much of a short run's time on a disk. A quantity. @default '256Mi'
+   */
+  readonly temporaryMemory?: string;
   /** Seconds to wait for the rollout. @default 300 */
   readonly timeoutSeconds?: number;
 }
 
 /** A service loads the plugins once for each run that it may make at once. */
 const RESOURCES: ComputeResources = { requests: { cpu: '100m', memory: '384Mi' }, limits: { memory: '1Gi' } };
+const TEMPORARY_MEMORY = '256Mi';
 /** Generated passphrase, in letters and digits: about 280 bits. */
 const PASSPHRASE_LENGTH = 48;
 
@@ -245,6 +251,7 @@ export class OperationsApi extends pulumi.ComponentResource {
             ],
             imagePullSecrets: args.imagePullSecrets,
             resources: args.resources ?? RESOURCES,
+            temporaryMemory: args.temporaryMemory ?? TEMPORARY_MEMORY,
             restartPolicy: 'Always',
             http: {
               port: args.settings.port ?? API_PORT,

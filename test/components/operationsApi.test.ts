@@ -124,6 +124,7 @@ describe('OperationsApi', () => {
     assert.match(variables.PULUMI_HOME, /^\/tmp\//);
     const mounts = Object.fromEntries(server.volumeMounts.map((one: Wire) => [one.name, one.mountPath]));
     assert.deepEqual(mounts, { tmp: '/tmp', settings: '/etc/operations-api', postgres: '/etc/postgres' });
+    assert.deepEqual(pod.volumes[0], { name: 'tmp', emptyDir: { medium: 'Memory', sizeLimit: '256Mi' } });
     assert.ok(deployment.dependencies.includes('operations-api-tenants'), 'waits for its rights');
     const budget = (await recording.find('operations-api', 'PodDisruptionBudget')).inputs as Wire;
     assert.equal(budget.spec.maxUnavailable, 1);
@@ -176,6 +177,7 @@ describe('OperationsApi', () => {
           image: 'r.example.com/operations-api:latest',
           replicas: 1,
           clients: {},
+          temporaryMemory: '1.5 GB',
           administrators: { other: { username: 'a', password: 'b' } },
           certificates: { 'settings.json': 'x' },
           settings: {
@@ -197,6 +199,7 @@ describe('OperationsApi', () => {
       'name',
       'replicas',
       'image',
+      'temporaryMemory',
       'settings.namespaces[1]',
       'administrators.dev',
       'settings.environments.dev.passwordVariable',

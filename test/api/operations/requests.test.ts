@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { EngineError } from '../../../api/engine/engine.ts';
+import type { ServiceError } from '../../../api/errors.ts';
 import type { Operation, Plan } from '../../../api/model.ts';
 import type { RunningOperations } from '../../../api/operations/operations.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
@@ -218,6 +219,24 @@ describe('requests for operations', () => {
       await assert.rejects(service.put(request(), wanted('a', { environment: 'none' })), { code: 'not-found' });
       await assert.rejects(service.remove(request(), 'dev', 'never_made'), { code: 'not-found' });
     });
+  });
+
+  it('more pairs of a role and a schema than the engine can grant are refused, and say how many there may be', async () => {
+    const many = (schemas: number, roles: number) => ({
+      schemas: Array.from({ length: schemas }, (_, index) => `s${index}`),
+      roles: Object.fromEntries(
+        Array.from({ length: roles }, (_, index) => [`r${index}`, { access: 'read' as const }]),
+      ),
+    });
+    await assert.rejects(service.put(request(), wanted('too_many', many(67, 3))), (error: ServiceError) => {
+      assert.deepEqual([error.code, error.problem().status], ['too-many-grants', 422]);
+      assert.match(error.detail, /3 roles and 67 schemas, which is 201 pairs.*at most 200/);
+      return true;
+    });
+    await assert.rejects(service.requestPlan(request('POST'), wanted('too_many', many(67, 3))), {
+      code: 'too-many-grants',
+    });
+    assert.equal((await ended(service.put(request(), wanted('many', many(50, 4))))).status, 'succeeded');
   });
 
   describe('data', () => {
