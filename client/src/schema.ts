@@ -214,7 +214,7 @@ export interface paths {
     };
     /**
      * What happens in an operation, as it happens
-     * @description Server-sent events. After a lost connection `Last-Event-ID` leads on from there.
+     * @description Server-sent events. After a lost connection `Last-Event-ID` leads on from there. The stream ends with the operation, and when the token expires: come again with a new one.
      */
     get: operations['streamEvents'];
     put?: never;
@@ -1101,7 +1101,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The idempotency key was used for another request */
+      /** @description The idempotency key was used for another request; The database would have too many grants */
       422: {
         headers: {
           /** @description Identifier of the request, as in the logs */
@@ -1291,7 +1291,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The idempotency key was used for another request */
+      /** @description The idempotency key was used for another request; The database would have too many grants */
       422: {
         headers: {
           /** @description Identifier of the request, as in the logs */
@@ -1480,7 +1480,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The idempotency key was used for another request */
+      /** @description The idempotency key was used for another request; The database would have too many grants */
       422: {
         headers: {
           /** @description Identifier of the request, as in the logs */
@@ -1778,7 +1778,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The idempotency key was used for another request */
+      /** @description The idempotency key was used for another request; The database would have too many grants */
       422: {
         headers: {
           /** @description Identifier of the request, as in the logs */
@@ -2284,7 +2284,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The idempotency key was used for another request */
+      /** @description The idempotency key was used for another request; The database would have too many grants */
       422: {
         headers: {
           /** @description Identifier of the request, as in the logs */
@@ -2455,7 +2455,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The idempotency key was used for another request */
+      /** @description The idempotency key was used for another request; The database would have too many grants */
       422: {
         headers: {
           /** @description Identifier of the request, as in the logs */
@@ -2757,7 +2757,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The idempotency key was used for another request */
+      /** @description The idempotency key was used for another request; The database would have too many grants */
       422: {
         headers: {
           /** @description Identifier of the request, as in the logs */
@@ -2943,7 +2943,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The idempotency key was used for another request */
+      /** @description The idempotency key was used for another request; The database would have too many grants */
       422: {
         headers: {
           /** @description Identifier of the request, as in the logs */
@@ -3244,7 +3244,7 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
-      /** @description The idempotency key was used for another request */
+      /** @description The idempotency key was used for another request; The database would have too many grants */
       422: {
         headers: {
           /** @description Identifier of the request, as in the logs */
