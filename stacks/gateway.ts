@@ -46,9 +46,11 @@ export function createGateway(shared: Shared, api: MadeOperationsApi | undefined
 
 /** Everyone may see the console and the documentation; what they ask for needs a token. */
 function operationsRoutes(host: string, { service }: MadeOperationsApi): GatewayRoute[] {
+  // A replica serves on for 3 s after it was told to end.
+  const kept = { ...service, keepAlive: 16 };
   return [
     // Events of operations are sent as they happen.
-    { name: 'operations-api', host, path: '/v1', service, authentication: { type: 'oidc' }, streaming: true },
+    { name: 'operations-api', host, path: '/v1', service: kept, authentication: { type: 'oidc' }, streaming: true },
     { name: 'operations-console', host, path: '/', service, authentication: { type: 'none' } },
   ];
 }

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import fastifyStatic from '@fastify/static';
 import { type FastifyReply, type FastifyRequest, fastify, LogController } from 'fastify';
 import type { ServiceError } from '../errors.ts';
 import { type Span, type TraceContext, type Tracer, traceContext } from '../telemetry/trace.ts';
@@ -8,6 +7,7 @@ import { collectMethods } from './allow.ts';
 import { createRefusalLog } from './audit.ts';
 import { LARGEST_BODY, parseBodies, readNumbers } from './body.ts';
 import { answerClientError, clientProblem, methodNotAllowed, notFound } from './clientErrors.ts';
+import { consoleFiles } from './console.ts';
 import { describe } from './document.ts';
 import { sendProblem, serviceErrorOf } from './problems.ts';
 import { administrationRoutes } from './routes/administration.ts';
@@ -40,6 +40,8 @@ export async function createApp(options: AppOptions): Promise<App> {
   let methodsOf: (path: string) => string[] = () => [];
   const app: App = fastify({
     loggerInstance: log as never,
+    // Each request gets its logger below, with the trace.
+    childLoggerFactory: (logger) => logger,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
     genReqId: ({ headers }) => requestId(headers['x-request-id']),
     bodyLimit: LARGEST_BODY,
@@ -85,7 +87,11 @@ export async function createApp(options: AppOptions): Promise<App> {
     request.span = action === undefined ? null : requestSpan(tracer, request, parent);
     request.trace = request.span?.context ?? parent;
     request.about = { environment: null, database: null, operationId: null };
-    request.log = request.log.child({ traceId: request.trace.traceId, parentId: request.trace.parentId });
+    request.log = log.child({
+      requestId: request.id,
+      traceId: request.trace.traceId,
+      parentId: request.trace.parentId,
+    });
     reply.header('x-request-id', request.id).header('x-content-type-options', 'nosniff');
     // Before a body is read, which may have faults of its own.
     if (request.is404) throw nothingThere(request, reply);
@@ -167,34 +173,5 @@ function healthRoutes(app: App, { service, closing }: AppOptions): void {
     // The reason may name hosts: for the log only.
     request.log.warn({ reason }, 'not ready');
     return await reply.code(503).send({ status: 'not ready' });
-  });
-}
-
-/** The console's files, with a policy that lets it reach this service and nothing else. */
-async function consoleFiles(app: App, root: string, { issuers }: AppOptions['settings']): Promise<void> {
-  const origins = [...new Set(issuers.map(({ issuer }) => new URL(issuer).origin))];
-  const policy = [
-    "default-src 'none'",
-    "script-src 'self'",
-    "style-src 'self'",
-    "img-src 'self' data:",
-    "font-src 'self'",
-    // It signs in at an issuer.
-    `connect-src 'self' ${origins.join(' ')}`,
-    "base-uri 'none'",
-    "form-action 'none'",
-    "frame-ancestors 'none'",
-  ].join('; ');
-  await app.register(fastifyStatic, {
-    root,
-    prefix: '/',
-    decorateReply: false,
-    // Names of files stay the same from one version to the next: they are compared by their ETag.
-    cacheControl: false,
-    setHeaders: (reply) => {
-      reply.header('content-security-policy', policy);
-      reply.header('referrer-policy', 'no-referrer');
-      reply.header('cache-control', 'no-cache');
-    },
   });
 }

@@ -12,9 +12,11 @@ import { type AuthenticatorArguments, type GatewayArguments, refuseInvalid } fro
 import { htpasswdProblems } from './htpasswd.ts';
 import { gatewayNetworkPolicy } from './network.ts';
 import { nginxConfiguration } from './nginx/configuration.ts';
-import { clientsFile, serviceFile, usersFile } from './nginx/settings.ts';
+import { render } from './nginx/directive.ts';
+import { servicePool } from './nginx/http.ts';
+import { clientsFile, poolFile, serviceFile, usersFile } from './nginx/settings.ts';
 import { AUTHENTICATOR_PORT, COMPONENT, gatewayPod, POD } from './pod.ts';
-import { CLUSTER_AUTHORITY, type GatewayRoute, hosts } from './routes.ts';
+import { CLUSTER_AUTHORITY, type GatewayRoute, hosts, isPooled, type RouteService } from './routes.ts';
 import { certificatesProblem } from './validation.ts';
 
 export type { AuthenticatorArguments, GatewayArguments } from './arguments.ts';
@@ -222,15 +224,19 @@ function configurationData(
     Object.entries(files).flatMap(([file, pem]) => problems(file, certificatesProblem(pem))),
   );
   const { clusterDomain = 'cluster.local' } = args;
+  const address = (service: RouteService) => `${service.name}.${service.namespace ?? namespace}.svc.${clusterDomain}`;
   const configuration = nginxConfiguration({
     ...POD,
     routes: args.routes,
     authenticator: args.authenticator && `127.0.0.1:${AUTHENTICATOR_PORT}`,
     trustedProxies: args.trustedProxies ?? [],
     shutdownSeconds: args.shutdownSeconds ?? 45,
-    address: (service) => `${service.name}.${service.namespace ?? namespace}.svc.${clusterDomain}`,
+    address,
   });
-  return { ...files, 'nginx.conf': configuration };
+  const pools = args.routes
+    .filter(isPooled)
+    .map((route) => [poolFile(route.name), render([servicePool(route, address)])]);
+  return { ...files, ...Object.fromEntries(pools), 'nginx.conf': configuration };
 }
 
 /** The routes' files of users, each found valid. */

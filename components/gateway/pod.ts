@@ -19,6 +19,7 @@ const VERIFIED = '/var/cache/gateway';
 const ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount';
 const NGINX = `nginx -e stderr -c ${CONFIGURATION}/nginx.conf`;
 const RESOLVER = `${TEMPORARY}/resolver.conf`;
+const POOLS = `${TEMPORARY}/pools.conf`;
 
 /** The places in the pod that nginx's configuration names. */
 export const POD: Omit<NginxSettings, 'address' | 'authenticator' | 'trustedProxies' | 'shutdownSeconds'> = {
@@ -30,13 +31,15 @@ export const POD: Omit<NginxSettings, 'address' | 'authenticator' | 'trustedProx
   authoritiesFolder: CONFIGURATION,
   clusterAuthorityFile: `${CLUSTER}/ca.crt`,
   resolverFile: RESOLVER,
+  poolsFile: POOLS,
   workers: 2,
   accessLog: '/dev/stdout',
 };
 
 /**
  * nginx has no way to read /etc/resolv.conf, so its servers become a directive; then nginx judges the configuration and
- * the certificates that it will run with. IPv6 addresses need brackets.
+ * the certificates that it will run with. IPv6 addresses need brackets. nginx does not start with a pool of a Service that
+ * is not there: such a pool refuses, at once, and its route does without.
  */
 const CHECK = [
   'set -eu',
@@ -47,6 +50,12 @@ const CHECK = [
   '  servers="$servers $value"',
   'done < /etc/resolv.conf',
   `echo "resolver$servers valid=10s; resolver_timeout 5s;" > ${RESOLVER}`,
+  `: > ${POOLS}`,
+  `for pool in ${CONFIGURATION}/pool-*.conf; do`,
+  '  [ -e "$pool" ] || continue',
+  `  host=$(sed -n 's/^ *server \\(.*\\):[0-9]*;$/\\1/p' "$pool")`,
+  `  if getent hosts "$host" > /dev/null; then cat "$pool"; else sed 's/^ *server .*;$/server 127.0.0.1:1;/' "$pool"; fi`,
+  `done >> ${POOLS}`,
   `exec ${NGINX} -t`,
 ].join('\n');
 

@@ -13,6 +13,13 @@ export interface RouteService {
    * authority (the Kubernetes API at `kubernetes.default`), or certificates in PEM. @default none: needed with `https`
    */
   readonly certificateAuthority?: pulumi.Input<string>;
+  /**
+   * Connections that are kept open for reads (GET, HEAD) in each worker of nginx, once they are idle; other requests have
+   * a connection each, so that nothing is sent twice. For a Service with a cluster IP (not a headless one), whose pods
+   * serve on for 3 s and answer with `Connection: close` after they are told to end: idle connections are closed after 2.
+   * @default 0
+   */
+  readonly keepAlive?: number;
 }
 
 /** Who may pass. The Service behind sees `X-Auth-Method`, `X-Auth-Issuer` and `X-Auth-Subject`; clients' own are dropped. */
@@ -76,6 +83,11 @@ export function usesClusterAuthority({ service }: GatewayRoute): boolean {
 /** For how long it holds that a token is accepted, in seconds; 0 for routes without tokens. */
 export function keepSeconds({ authentication }: GatewayRoute): number {
   return authentication.type === 'oidc' ? (authentication.keepSeconds ?? 5) : 0;
+}
+
+/** Whether connections to the Service are kept open for reads. */
+export function isPooled({ service }: GatewayRoute): boolean {
+  return (service.keepAlive ?? 0) > 0;
 }
 
 /** Whether any of the routes takes tokens. */

@@ -84,6 +84,7 @@ function serviceProblems({ service }: GatewayRoute): Problem[] {
     ['service.name', serviceNameProblem(service.name)],
     ['service.namespace', service.namespace === undefined ? undefined : labelProblem(service.namespace)],
     ['service.port', portProblem(service.port)],
+    ['service.keepAlive', numberProblem(service.keepAlive ?? 0, 0, 1000)],
     [
       'service.scheme',
       scheme === 'http' || https ? undefined : `${JSON.stringify(scheme)} is neither "http" nor "https"`,

@@ -52,6 +52,10 @@ describe('the gateway, with nginx', function () {
         request.once('close', () => response.end());
         return;
       }
+      if (request.url === '/kept/port') {
+        response.end(JSON.stringify({ port: request.socket.remotePort, connection: request.headers.connection }));
+        return;
+      }
       if (request.url === '/slow') {
         slow.push(String(request.method));
         return;
@@ -100,6 +104,11 @@ describe('the gateway, with nginx', function () {
         route('inner', 'a.test', { path: '/v1', authentication: { type: 'oidc', scopes: ['local:read'] } }),
         route('stream', 'a.test', { path: '/stream', streaming: true }),
         route('gone', 'a.test', { path: '/gone', service: { name: 'gone', port: gone } }),
+        route('kept', 'a.test', {
+          path: '/kept',
+          service: { name: 'behind', port: behind.port, keepAlive: 4 },
+          streaming: true,
+        }),
         route('slow', 'a.test', { path: '/slow', timeoutSeconds: 1 }),
         route('basic', 'basic.test', {
           path: '/basic',
@@ -340,6 +349,42 @@ describe('the gateway, with nginx', function () {
       real.close();
       real.closeAllConnections();
       await issuer.close();
+    }
+  });
+
+  it('keeps connections for reads, and gives every other request one of its own', async () => {
+    const ask = async (method: string) =>
+      JSON.parse((await gateway.ask('a.test', '/kept/port', { method })).body) as { port: number; connection?: string };
+    const reads = [await ask('GET')];
+    // One that was idle for 2 s is closed: on a slow machine another try may be needed.
+    while (new Set(reads.map(({ port }) => port)).size === reads.length && reads.length < 20)
+      reads.push(await ask('GET'));
+    assert.ok(reads.length < 20, JSON.stringify(reads));
+    const others = [await ask('POST'), await ask('PUT'), await ask('DELETE')];
+    assert.equal(new Set([...reads, ...others].map(({ port }) => port)).size, reads.length - 1 + 3);
+    assert.deepEqual([...new Set(others.map(({ connection }) => connection))], ['close']);
+    const upgrade = httpsRequest({
+      ...{ host: '127.0.0.1', port: gateway.ports.tls, servername: 'a.test', ca: gateway.authority, agent: false },
+      path: '/kept/exec',
+      headers: { host: 'a.test', connection: 'upgrade', upgrade: 'test' },
+    }).end();
+    const [, socket] = (await once(upgrade, 'upgrade')) as [unknown, import('node:net').Socket];
+    socket.destroy();
+  });
+
+  it('looks anew where a pool leads nowhere', async () => {
+    const pooled = new TestGateway();
+    try {
+      await pooled.prepare(['a.test']);
+      pooled.pools = 'upstream gateway_pool_kept { server 127.0.0.1:1; }';
+      const service = { name: 'behind', port: behind.port, keepAlive: 4 };
+      pooled.configure([route('kept', 'a.test', { service })]);
+      await pooled.start();
+      for (const method of ['GET', 'HEAD', 'POST']) {
+        assert.equal((await pooled.ask('a.test', '/x', { method })).status, 200, method);
+      }
+    } finally {
+      await pooled.stop();
     }
   });
 

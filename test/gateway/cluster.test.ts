@@ -73,6 +73,8 @@ describe('a gateway in the cluster', function () {
                   image: env.DEVOPS_NODE_BASE_IMAGE,
                   command: ['node', '-e', BEHIND],
                   readinessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 1 },
+                  // As our own components roll: until every node knows that no new request belongs here.
+                  lifecycle: { preStop: { sleep: { seconds: 5 } } },
                 },
               ],
             },
@@ -114,7 +116,15 @@ describe('a gateway in the cluster', function () {
     privateKey = readFileSync(files.keyFile, 'utf8');
     authority = readFileSync(files.caFile, 'utf8');
     routes = [
-      { name: 'behind', host: HOST, service: { name: 'behind', port: 80 }, authentication: { type: 'none' } },
+      {
+        ...{ name: 'behind', host: HOST, service: { name: 'behind', port: 80, keepAlive: 4 } },
+        authentication: { type: 'none' },
+      },
+      // A pool of a Service that is not there costs its own route only.
+      {
+        ...{ name: 'absent', host: HOST, path: '/absent', service: { name: 'absent', port: 80, keepAlive: 4 } },
+        authentication: { type: 'none' },
+      },
       {
         name: 'kubernetes',
         host: HOST,
@@ -208,6 +218,7 @@ describe('a gateway in the cluster', function () {
     // The API itself judges who asks.
     const token = (await kubectl(['-n', name, 'create', 'token', 'default'])).trim();
     assert.match(await ask('/version', 'GET', token), /gitVersion/);
+    await assert.rejects(ask('/absent'), /503/);
   });
 
   it('has nothing to do in a second update', async () => {

@@ -91,6 +91,8 @@ export interface Ask extends RequestOptions {
 export class TestGateway {
   readonly folder = mkdtempSync(join(tmpdir(), 'devops-gateway-'));
   readonly ports = { tls: 0, proxyProtocol: 0, health: 0 };
+  /** Content of the file with the pools. @default the configuration has them itself */
+  pools: string | undefined;
   private child: ChildProcess | undefined;
   stderr = '';
 
@@ -123,8 +125,11 @@ export class TestGateway {
         writeFileSync(join(this.folder, 'authorities', clientsFile(name)), String(authentication.certificateAuthority));
     }
     const file = join(this.folder, 'nginx.conf');
+    const poolsFile = this.pools === undefined ? undefined : join(this.folder, 'pools.conf');
+    if (poolsFile !== undefined) writeFileSync(poolsFile, this.pools ?? '');
     const text = nginxConfiguration({
       routes,
+      poolsFile,
       listen: {
         tls: `127.0.0.1:${this.ports.tls}`,
         proxyProtocol: `127.0.0.1:${this.ports.proxyProtocol}`,

@@ -1,5 +1,5 @@
 import type { GatewayRoute } from '../routes.ts';
-import { hosts, keepSeconds, usesTokens } from '../routes.ts';
+import { hosts, isPooled, keepSeconds, usesTokens } from '../routes.ts';
 import { block, type Directive, directive } from './directive.ts';
 import { identifier, type NginxInput } from './settings.ts';
 
@@ -33,6 +33,7 @@ export function httpContext(input: NginxInput): Directive[] {
     ...requestVariables(input),
     ...input.routes.flatMap(routeVariables),
     ...authenticatorPool(input),
+    ...servicePools(input),
     ...accessLog(input.accessLog),
   ];
 }
@@ -144,9 +145,53 @@ function requestVariables(input: NginxInput): Directive[] {
   ];
 }
 
+/** The name of the pool of connections to a route's Service. */
+function poolName(route: GatewayRoute): string {
+  return `gateway_pool_${identifier(route)}`;
+}
+
+/** The pool of connections to a route's Service: its name is resolved once, when nginx starts. */
+export function servicePool(route: GatewayRoute, address: NginxInput['address']): Directive {
+  const { service } = route;
+  return block(
+    'upstream',
+    [poolName(route)],
+    [
+      directive('server', `${address(service)}:${service.port}`),
+      directive('keepalive', service.keepAlive ?? 0),
+      // Shorter than a pod that ends goes on serving.
+      directive('keepalive_timeout', '2s'),
+    ],
+  );
+}
+
+function servicePools({ routes, address, poolsFile }: NginxInput): Directive[] {
+  const pooled = routes.filter(isPooled);
+  if (pooled.length === 0) return [];
+  return poolsFile === undefined
+    ? pooled.map((route) => servicePool(route, address))
+    : [directive('include', poolsFile)];
+}
+
 function routeVariables(route: GatewayRoute): Directive[] {
   const id = identifier(route);
   const found: Directive[] = [];
+  if (isPooled(route)) {
+    const others = `$gateway_service:${route.service.port}`;
+    const pool = poolName(route);
+    found.push(
+      variable('$request_method', `$gateway_target_${id}`, others, [
+        ['GET', pool],
+        ['HEAD', pool],
+      ]),
+      variable(
+        '$request_method $http_upgrade',
+        `$gateway_kept_${id}`,
+        route.streaming ? '$gateway_connection' : 'close',
+        [['~^(GET|HEAD) $', '']],
+      ),
+    );
+  }
   if (route.rateLimit) {
     const rate = `rate=${route.rateLimit.requestsPerSecond}r/s`;
     found.push(directive('limit_req_zone', '$binary_remote_addr', `zone=${id}:4m`, rate));

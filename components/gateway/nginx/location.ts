@@ -1,4 +1,4 @@
-import { CLUSTER_AUTHORITY, type GatewayRoute, keepSeconds } from '../routes.ts';
+import { CLUSTER_AUTHORITY, type GatewayRoute, isPooled, keepSeconds } from '../routes.ts';
 import { block, type Directive, directive } from './directive.ts';
 import { AUTHENTICATOR_POOL, VERIFIED_ZONE } from './http.ts';
 import { type ProblemKind, problemPages } from './problems.ts';
@@ -150,17 +150,22 @@ function retryName(route: GatewayRoute, attempt: number): string {
  * Passes the request on. The name is resolved while requests run (a variable, so a Service that is not there yet costs
  * its own route only), and each request has a connection of its own, which the cluster gives to a pod that is ready. A
  * pod that ended a moment ago refuses it, or resets it: the request goes to a retry (see `gateway_repeat`).
+ *
+ * Where connections are kept, reads go to the pool first. Its address was resolved once: whatever is wrong with it, the
+ * first retry looks anew.
  */
 function proxy(input: NginxInput, route: GatewayRoute, attempt: number): Directive[] {
   const { service, streaming = false } = route;
   const timeout = `${route.timeoutSeconds ?? (streaming ? 3600 : 60)}s`;
   const kind: ProblemKind = route.authentication.type === 'oidc' ? 'bearer' : 'plain';
   const last = attempt === RETRIES;
+  const pooled = attempt === 0 && isPooled(route);
+  const target = pooled ? `$gateway_target_${identifier(route)}` : `$gateway_service:${service.port}`;
   return [
     ...problemPages(kind, last ? [] : [502, 504]),
     // `=`: the answer has the status of the retry.
     ...(last ? [] : [directive('error_page', 502, 504, '=', retryName(route, attempt + 1))]),
-    directive('proxy_pass', `${service.scheme ?? 'http'}://$gateway_service:${service.port}`),
+    directive('proxy_pass', `${service.scheme ?? 'http'}://${target}`),
     directive('proxy_http_version', '1.1'),
     directive('proxy_connect_timeout', '2s'),
     directive('proxy_read_timeout', timeout),
@@ -177,7 +182,7 @@ function proxy(input: NginxInput, route: GatewayRoute, attempt: number): Directi
     ),
     directive('proxy_hide_header', 'Strict-Transport-Security'),
     ...verifiedService(input, route),
-    ...requestHeaders(route),
+    ...requestHeaders(route, pooled),
   ];
 }
 
@@ -196,11 +201,13 @@ function verifiedService(input: NginxInput, { name, service }: GatewayRoute): Di
 }
 
 /** Each level of nginx's configuration has all header fields or none: so they are all here. */
-function requestHeaders({ authentication: { type }, streaming }: GatewayRoute): Directive[] {
+function requestHeaders(route: GatewayRoute, pooled: boolean): Directive[] {
+  const { type } = route.authentication;
+  const connection = route.streaming ? '$gateway_connection' : 'close';
   const fields: Record<string, string> = {
     Host: '$host$gateway_port_suffix',
-    Connection: streaming ? '$gateway_connection' : 'close',
-    Upgrade: streaming ? '$http_upgrade' : '',
+    Connection: pooled ? `$gateway_kept_${identifier(route)}` : connection,
+    Upgrade: route.streaming ? '$http_upgrade' : '',
     'X-Request-Id': '$gateway_request_id',
     'X-Real-IP': '$remote_addr',
     'X-Forwarded-For': '$remote_addr',

@@ -21,6 +21,11 @@ export interface NginxSettings {
   readonly clusterAuthorityFile: string;
   /** File with the directive `resolver`, made from /etc/resolv.conf; left out where no name is to be resolved. */
   readonly resolverFile?: string;
+  /**
+   * File with the pools of connections to Services (see `servicePool`), made where it is known which names there are;
+   * left out where all are known.
+   */
+  readonly poolsFile?: string;
   /** `host:port` of the authenticator. */
   readonly authenticator?: string;
   /** Networks (CIDR) whose PROXY protocol is believed. */
@@ -42,6 +47,9 @@ export interface NginxInput extends NginxSettings {
 export const usersFile = (route: string): string => `users-${route}`;
 export const clientsFile = (route: string): string => `clients-${route}.crt`;
 export const serviceFile = (route: string): string => `service-${route}.crt`;
+
+/** A route's pool of connections, in the folder of the configuration. */
+export const poolFile = (route: string): string => `pool-${route}.conf`;
 
 /** The name of a route in names of variables, zones and locations. */
 export function identifier({ name }: Pick<GatewayRoute, 'name'>): string {
