@@ -47,7 +47,7 @@ export interface PlannedStep {
   /** Type token, such as `postgresql:index/role:Role`. */
   readonly type: string;
   readonly operation: 'create' | 'update' | 'replace' | 'delete';
-  /** Inputs as the engine shows them: a secret is `[secret]`, what is known only later its mark. */
+  /** Inputs as the engine shows them: a secret is `[secret]` or marked as one, what is known only later its mark. */
   readonly olds: Readonly<Record<string, unknown>>;
   readonly news: Readonly<Record<string, unknown>>;
   /** Names of the properties that change. A secret that changes looks like one that does not, without them. */
@@ -59,6 +59,8 @@ const UNKNOWN_TEXT = '[unknown]';
 const SECRET_TEXT = '[secret]';
 /** The engine's mark: https://github.com/pulumi/pulumi/blob/master/sdk/go/common/resource/plugin/rpc.go */
 const UNKNOWN_MARK = '04da6b54-80e4-46f7-96ec-b56ff0331ba9';
+/** Marks a special value: sdk/go/common/resource/sig. */
+const SIGNATURE = '4dabf18193072939515e22adb298388d';
 /** Where a list of privileges says ALL, those of the newest server are written out. */
 const NEWEST = Number.POSITIVE_INFINITY;
 
@@ -109,6 +111,8 @@ function readable(value: unknown): PropertyValue {
   if (value === UNKNOWN_MARK) return UNKNOWN_TEXT;
   if (Array.isArray(value)) return value.map(readable);
   if (typeof value === 'object' && value !== null) {
+    // In the engine's events a secret is marked, and its value left out.
+    if (SIGNATURE in value) return SECRET_TEXT;
     return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, readable(inner)]));
   }
   return (value ?? null) as PropertyValue;

@@ -7,12 +7,12 @@ import { type Stack, withStack } from '../engine/stack.ts';
 import { readTarget, type Target } from '../engine/target.ts';
 import { deployedVersion, withVersion } from '../engine/version.ts';
 import { EXIT, WorkflowError } from '../failure.ts';
-import { output, summary } from '../github/report.ts';
+import { output, summary, warn } from '../github/report.ts';
 import { flow } from '../options.ts';
 import { digestOf } from '../report/digest.ts';
 import { countLine, textBlock } from '../report/markdown.ts';
 import { codeSpan } from '../report/text.ts';
-import { differences } from './difference.ts';
+import { beyond, differences } from './difference.ts';
 import { deploymentOptions, versionOf } from './options.ts';
 import { placesMarkdown, placesOf } from './places.ts';
 import { isChange, previewOf } from './plan.ts';
@@ -59,9 +59,11 @@ function list(lines: readonly string[]): string {
 }
 
 /** @throws WorkflowError when the version could not be rolled out */
-async function apply({ target, state }: Stack, version: string): Promise<readonly Step[]> {
+async function apply({ target, state }: Stack, planned: readonly Step[], version: string): Promise<readonly Step[]> {
   const args = ['--message', `deploy ${version}`];
   const run = await runEngine(target, 'up', { refresh: state !== undefined, args });
+  const more = beyond(planned, run.steps);
+  if (more.length > 0) warn(`the engine did more than the plan has shown:\n${list(more)}`);
   if (run.exitCode === 0) return run.steps;
   const before = deployedVersion(state);
   const serving = before ? `version ${before} goes on serving` : 'what ran before goes on serving';

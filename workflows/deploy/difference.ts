@@ -18,6 +18,14 @@ export function differences(reviewed: readonly Step[], now: readonly Step[]): st
   });
 }
 
+/** What was done to resources, and was not in the plan: their values may be known only when they are made. */
+export function beyond(planned: readonly Step[], done: readonly Step[]): string[] {
+  const known = new Set(planned.map(({ urn, operation }) => `${operation} ${urn}`));
+  return done
+    .filter(({ urn, operation }) => !known.has(`${operation} ${urn}`))
+    .map((step) => `${named(step)}: ${VERBS[step.operation]}`);
+}
+
 const VERBS = {
   create: 'is created',
   update: 'is changed',

@@ -248,6 +248,9 @@ describe('postgresql: the SQL of a plan', function () {
     const same = { name: 'ann', password: '[secret]' };
     const update = { type: token('Role'), operation: 'update', olds: same, news: same } as const;
     assert.deepEqual(plannedStatements(update), [`ALTER ROLE "ann" WITH PASSWORD '[secret]'`]);
+    const marked = { ...same, password: { '4dabf18193072939515e22adb298388d': 'of a secret', ciphertext: '[secret]' } };
+    const rotated = { ...update, olds: marked, news: marked, diffs: ['password'] };
+    assert.deepEqual(plannedStatements(rotated), [`ALTER ROLE "ann" WITH PASSWORD '[secret]'`]);
     assert.deepEqual(plannedStatements({ ...update, diffs: ['skipDropRole'] }), []);
     assert.deepEqual(plannedStatements({ ...create, type: 'kubernetes:core/v1:Secret', news: {} }), []);
   });
