@@ -98,7 +98,8 @@ async function bundle(root) {
     sourcesContent: false,
     logLevel: 'silent',
     banner: {
-      js: `import { createRequire as __createRequire } from 'node:module';const require = __createRequire(${JSON.stringify(join(root, 'main.mjs'))});`,
+      // By where the file is, not by `root`: work trees that share their node_modules share the file as well.
+      js: `import { createRequire as __createRequire } from 'node:module';const require = __createRequire(import.meta.url);`,
     },
     plugins: [
       {

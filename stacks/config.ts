@@ -30,6 +30,8 @@ export interface ConfigurationSource extends Encryption {
   readonly environment: Environment;
   /** Folder of the project: relative paths start here. */
   readonly root: string;
+  /** Whether no file outside of `root` may be named. @default false */
+  readonly confined?: boolean;
 }
 
 export interface Settings {
@@ -57,7 +59,7 @@ export function readConfiguration(source: ConfigurationSource = programSource())
   const usable = result.success ? { value: result.data, removed: [] } : repaired(input, source);
   if (usable) {
     const further = [...plainTextFindings(usable.value, source), ...relationFindings(usable.value)];
-    const { files, findings: fileFindings } = readFiles(usable.value, source.root);
+    const { files, findings: fileFindings } = readFiles(usable.value, source.root, source.confined);
     further.push(...fileFindings);
     // What was left out or assumed to get this far is reported already, and must not be reported as missing.
     const gone = new Set([...usable.removed.map(keyPath), ...findings.map((finding) => finding.path)]);
@@ -91,6 +93,7 @@ export function programSource(): ConfigurationSource {
     values: Object.fromEntries(all.map(([key, value]) => [key.slice(prefix.length), value])),
     environment: process.env,
     root,
+    confined: process.env.DEVELOPMENT_OPERATIONS_CONFINED === 'true',
     isSecretKey: (key) => isConfigSecret(prefix + key),
     file: () => stackFile(join(root, `Pulumi.${stackName}.yaml`)),
   };

@@ -1,5 +1,5 @@
 import { readFileSync, statSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { isAbsolute, join, relative, resolve, sep } from 'node:path';
 import type { Finding } from '../components/findings.ts';
 import { type ResourceDocument, readResourceFiles } from '../components/manifests/read.ts';
 import type { Configuration } from './config.ts';
@@ -27,10 +27,24 @@ export interface OperationsFiles {
   readonly issuers: Readonly<Record<number, string>>;
 }
 
-/** Reads them all; what cannot be read is a finding. */
-export function readFiles(configuration: Configuration, root: string): { files: Files; findings: Finding[] } {
+/**
+ * Reads them all; what cannot be read is a finding.
+ *
+ * @param confined whether a file outside of `root` is a finding too: for a configuration that nobody has reviewed
+ */
+export function readFiles(
+  configuration: Configuration,
+  root: string,
+  confined = false,
+): { files: Files; findings: Finding[] } {
   const findings: Finding[] = [];
+  const refused = (path: string, at: readonly PropertyKey[]): boolean => {
+    if (!confined || isInside(root, path)) return false;
+    findings.push({ path: keyPath(at), problem: `"${path}" is outside of the repository: name a file that is in it` });
+    return true;
+  };
   const read = (path: string, at: readonly PropertyKey[]): string | undefined => {
+    if (refused(path, at)) return undefined;
     try {
       return readFileSync(resolve(root, path), 'utf8');
     } catch (error) {
@@ -48,6 +62,7 @@ export function readFiles(configuration: Configuration, root: string): { files: 
   const rootCertificate = certificateFile && read(certificateFile, ['database', 'rootCertificateFile']);
   for (const [name, application] of Object.entries(configuration.applications)) {
     const at = ['applications', name];
+    if (refused(application.path, [...at, 'path'])) continue;
     if (!isFolder(resolve(root, application.path))) {
       findings.push({
         path: keyPath([...at, 'path']),
@@ -110,6 +125,11 @@ function operationsFiles({ gateway, operationsApi }: Configuration, read: Read):
     privateKey: read(gateway.keyFile, ['gateway', 'keyFile']) ?? '',
   };
   return { tls, routes, issuers };
+}
+
+function isInside(root: string, path: string): boolean {
+  const way = relative(root, resolve(root, path));
+  return way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way);
 }
 
 function isFolder(path: string): boolean {
