@@ -7,7 +7,7 @@ import { nginxBaseImage, nodeBaseImage } from './baseImages.ts';
 import { createContext } from './context.ts';
 import { dockerEnvironment } from './docker.ts';
 import { NODE_ADDRESS, POSTGRES_ADMIN, REGISTRY_USERNAME } from './facts.ts';
-import { type CertificateFiles, caFilePath, issue } from './pki.ts';
+import type { CertificateFiles } from './pki.ts';
 import { pluginHostProviders } from './pluginHost.ts';
 import { ownPluginsInstalled, pulumiHome } from './plugins.ts';
 import { secret, secretPath } from './secrets.ts';
@@ -58,6 +58,8 @@ async function languageHost(ctx: Context): Promise<Record<string, string>> {
 
 /** What Pulumi.local.yaml refers to by `{ env: … }`. */
 async function stackVariables(ctx: Context): Promise<Record<string, string>> {
+  // Only now: other stacks' commands do not wait for what they do not use.
+  const { caFilePath } = await import('./pki.ts');
   const gateway = await gatewayCertificate(ctx);
   return {
     ...dockerEnvironment(ctx),
@@ -78,6 +80,7 @@ async function stackVariables(ctx: Context): Promise<Record<string, string>> {
 
 /** For every host that the gateway may serve on this machine. */
 async function gatewayCertificate(ctx: Context): Promise<CertificateFiles> {
+  const { issue } = await import('./pki.ts');
   return await issue(ctx, {
     name: 'gateway',
     commonName: 'localhost',

