@@ -35,6 +35,7 @@ const issuer = z
     jwksUri: issuerAddress.optional(),
     caFile: text.optional(),
     tokenFile: text.optional(),
+    consoleClientId: text.optional(),
     scopeClaim: text.optional(),
     namespaces: z.array(z.union([z.literal('*'), namespace])).optional(),
     rules: z

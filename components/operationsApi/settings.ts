@@ -31,6 +31,11 @@ export interface IssuerSettings {
   readonly caFile?: string;
   /** File with a bearer token for the issuer's own addresses (the Kubernetes API server). @default none */
   readonly tokenFile?: string;
+  /**
+   * Client of the issuer, without a secret, with which people sign in to the console: authorization code with PKCE,
+   * redirected to the public URL and `/`. @default the console takes pasted tokens only
+   */
+  readonly consoleClientId?: string;
   /** Claim with a space-separated list of scopes `<environment>:<action>`. @default none: only rules give scopes */
   readonly scopeClaim?: string;
   /** Namespaces for tokens whose scopes come from `scopeClaim`. @default none */

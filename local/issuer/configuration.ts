@@ -16,6 +16,8 @@ import type { SigningKey } from './keys.ts';
 export interface IssuerSecrets {
   readonly signingKey: SigningKey;
   readonly cookieKey: string;
+  /** Where the console is served. @default CONSOLE_ORIGIN */
+  readonly consoleOrigin?: string;
   /** Secret of a client. */
   client(name: string): string;
 }
@@ -52,7 +54,7 @@ function clients(secrets: IssuerSecrets): Record<string, unknown>[] {
       application_type: 'web',
       grant_types: ['authorization_code'],
       response_types: ['code'],
-      redirect_uris: [`${CONSOLE_ORIGIN}/`],
+      redirect_uris: [`${secrets.consoleOrigin ?? CONSOLE_ORIGIN}/`],
       scope: ['openid', ...SCOPES].join(' '),
     },
   ];
@@ -71,7 +73,7 @@ export function issuerConfiguration(secrets: IssuerSecrets): Record<string, unkn
     pkce: { required: () => true },
     // The console's own origin; nobody else's script gets a token.
     clientBasedCORS: (_ctx: unknown, origin: string, client: Client) =>
-      client.clientId === CONSOLE_CLIENT && origin === CONSOLE_ORIGIN,
+      client.clientId === CONSOLE_CLIENT && origin === (secrets.consoleOrigin ?? CONSOLE_ORIGIN),
     findAccount: (_ctx: unknown, id: string) => ({ accountId: id, claims: () => ({ sub: id }) }),
     interactions: { url: (_ctx: unknown, { uid }: { uid: string }) => `/interaction/${uid}` },
     features: {

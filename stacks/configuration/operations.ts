@@ -123,6 +123,8 @@ function issuer(environment: Environment) {
     certificateAuthorityFile: reference(environment, 'the path of a certificate in PEM').optional(),
     /** It is this cluster: service accounts' tokens are accepted, and its keys are read as a service account. */
     cluster: flag().default(false),
+    /** Client without a secret with which people sign in to the console (PKCE). @default they paste tokens */
+    consoleClientId: text('the id of a client of the issuer').optional(),
     /** Claim with scopes, parted by spaces. @default none: only rules give scopes */
     scopeClaim: text('the name of a claim').optional(),
     /** Namespaces for tokens with scopes of `scopeClaim`. */

@@ -1,8 +1,10 @@
 import type { ComponentChildren } from 'preact';
-import { useMemo, useRef, useState } from 'preact/hooks';
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { Announcer } from './announce.tsx';
+import { Loading } from './parts.tsx';
 import { href, type Route, useRoute } from './router.ts';
 import { clientFor, type Session, SessionContext, storedToken } from './session.ts';
+import { noteSignOut } from './signIn.ts';
 import { ThemeChoice } from './theme.tsx';
 import { DatabaseView } from './views/database.tsx';
 import { ChangeView, NewView } from './views/databaseForm.tsx';
@@ -14,15 +16,29 @@ import { PlanView } from './views/plan.tsx';
 import { RemoveView } from './views/remove.tsx';
 import { SignInView } from './views/signIn.tsx';
 
-/** The whole page: who has not signed in sees the form for that, at every address. */
-export function App() {
-  const [token, setToken] = useState(storedToken.read);
+/**
+ * The whole page: who has not signed in sees the form for that, at every address.
+ *
+ * @param returning the token of somebody who comes back from an issuer
+ */
+export function App({ returning }: { returning: Promise<string> | undefined }) {
+  const [token, setToken] = useState(() => (returning === undefined ? storedToken.read() : null));
+  const [waiting, setWaiting] = useState(returning !== undefined);
+  const [failure, setFailure] = useState<Error>();
   const [reason, setReason] = useState<string>();
   const route = useRoute();
+  useEffect(() => {
+    returning
+      ?.then(setToken)
+      .catch(setFailure)
+      .finally(() => setWaiting(false));
+  }, [returning]);
   const session = useMemo<Session | null>(() => {
     if (token === null) return null;
     const end = (why?: string): void => {
       storedToken.forget();
+      if (why === undefined) noteSignOut();
+      setFailure(undefined);
       setReason(why);
       setToken(null);
     };
@@ -36,7 +52,13 @@ export function App() {
   return (
     <SessionContext.Provider value={session}>
       <Shell session={session} route={route}>
-        {session === null ? <SignInView reason={reason} onToken={signedIn} /> : <View route={route} />}
+        {session !== null ? (
+          <View route={route} />
+        ) : waiting ? (
+          <Loading what="the session" />
+        ) : (
+          <SignInView reason={reason} failure={failure} onToken={signedIn} />
+        )}
       </Shell>
     </SessionContext.Provider>
   );

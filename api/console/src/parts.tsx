@@ -1,13 +1,15 @@
 import type { ComponentChildren } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import { ProblemError } from '../../../client/src/index.ts';
 
 /** The view's heading. It takes the focus when the view is opened: the keyboard starts there, a reader reads it. */
 export function Heading({ title, children }: { title: string; children?: ComponentChildren }) {
   const heading = useRef<HTMLHeadingElement>(null);
-  useEffect(() => {
+  // At once, not after the next paint: by then somebody may be typing elsewhere. And once: a title that changes when
+  // more is known must not take the focus from where it has gone since.
+  useLayoutEffect(() => heading.current?.focus(), []);
+  useLayoutEffect(() => {
     document.title = `${title} – Databases`;
-    heading.current?.focus();
   }, [title]);
   return (
     <div class="heading">

@@ -25,8 +25,8 @@ export function clientFor(token: string): Client {
 }
 
 /**
- * The token lives in the tab only (sessionStorage): it goes when the tab is closed, other tabs do not see it, and it is
- * never part of an address.
+ * A token that somebody pasted lives in the tab only (sessionStorage): it goes when the tab is closed, other tabs do not see it, and it is
+ * never part of an address. Tokens of an issuer that somebody signs in at are not kept at all.
  */
 export const storedToken = {
   read: (): string | null => sessionStorage.getItem(KEY),

@@ -80,7 +80,7 @@ const VIEWS: readonly View[] = [
 ];
 
 describe('the console is accessible', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   let browser: Browser;
   let server: ConsoleServer;
 
@@ -103,9 +103,9 @@ describe('the console is accessible', function () {
   for (const colorScheme of ['light', 'dark'] as const) {
     for (const view of VIEWS) {
       it(`${view.name}, ${colorScheme}`, async () => {
-        const page = await browser.newPage({ colorScheme });
+        const page = await browser.newPage({ colorScheme, reducedMotion: 'reduce' });
         try {
-          page.setDefaultTimeout(10_000);
+          page.setDefaultTimeout(30_000);
           const complaints = watch(page);
           await open(page, server, view.address);
           await view.prepare?.(page);
@@ -122,7 +122,7 @@ describe('the console is accessible', function () {
     }
 
     it(`signing in, ${colorScheme}`, async () => {
-      const page = await browser.newPage({ colorScheme });
+      const page = await browser.newPage({ colorScheme, reducedMotion: 'reduce' });
       try {
         await page.goto(server.url);
         await page.getByRole('heading', { name: 'Sign in' }).waitFor();
@@ -134,7 +134,7 @@ describe('the console is accessible', function () {
   }
 
   it('follows the choice of the theme, and remembers it', async () => {
-    const page = await browser.newPage({ colorScheme: 'light' });
+    const page = await browser.newPage({ colorScheme: 'light', reducedMotion: 'reduce' });
     try {
       await open(page, server);
       const background = () => page.evaluate('getComputedStyle(document.documentElement).backgroundColor');

@@ -56,7 +56,14 @@ async function startIssuer(): Promise<Issuer> {
   };
 }
 
-export async function startConsole(service: ScriptedService): Promise<ConsoleServer> {
+export interface ConsoleOptions {
+  /** @default a free one */
+  readonly port?: number;
+  /** Accepted beside the one of the test's own. @default none */
+  readonly issuers?: ApiSettings['issuers'];
+}
+
+export async function startConsole(service: ScriptedService, options: ConsoleOptions = {}): Promise<ConsoleServer> {
   const consoleDirectory = await mkdtemp(join(tmpdir(), 'devops-console-'));
   await buildConsole(consoleDirectory);
   const issuer = await startIssuer();
@@ -68,6 +75,7 @@ export async function startConsole(service: ScriptedService): Promise<ConsoleSer
       scopeClaim: 'scope',
       namespaces: ['shop'],
     },
+    ...(options.issuers ?? []),
   ];
   const settings: ApiSettings = {
     publicUrl: 'http://127.0.0.1',
@@ -91,7 +99,7 @@ export async function startConsole(service: ScriptedService): Promise<ConsoleSer
   const app = await createApp({ service, settings, verifier, telemetry, consoleDirectory });
   const requested: string[] = [];
   app.addHook('onRequest', async ({ url }) => void requested.push(url));
-  const url = await app.listen({ host: '127.0.0.1', port: 0 });
+  const url = await app.listen({ host: '127.0.0.1', port: options.port ?? 0 });
   const close = async (): Promise<void> => {
     await app.close();
     await issuer.close();

@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { Access, Environment, WantedDatabase } from '../../../../client/src/index.ts';
 import { useAction, useLoad } from '../load.ts';
 import { ErrorNotice, Field, Heading, Loading } from '../parts.tsx';
@@ -176,7 +176,7 @@ function Roles({ roles, onRoles }: { roles: Draft['roles']; onRoles: (roles: Dra
   const list = useRef<HTMLFieldSetElement>(null);
   const [focusOn, setFocusOn] = useState<string>();
   // A row that was added gets the focus; when one was removed, the button that adds does.
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (focusOn !== undefined) list.current?.querySelector<HTMLElement>(focusOn)?.focus();
     setFocusOn(undefined);
   }, [focusOn]);

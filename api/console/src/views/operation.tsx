@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { Credentials, Operation } from '../../../../client/src/index.ts';
 import { announce } from '../announce.tsx';
 import { useAction, useLoad } from '../load.ts';
@@ -16,7 +16,7 @@ export function OperationView({ id }: { id: string }) {
   const loaded = useLoad('operation', (signal) => client.operation(id, { signal }));
   const operation = loaded.data;
   const status = operation?.status;
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (status === undefined) return;
     announce(`The operation is ${status}`);
     // The button that was pressed may be gone.
