@@ -1,7 +1,7 @@
 /** `drift`: tells what differs between an environment, its state and its configuration, in one issue. */
 
-import { isAbsolute, relative } from 'node:path';
-import { readTarget } from '../engine/target.ts';
+import { execa } from 'execa';
+import { readTarget, type Target } from '../engine/target.ts';
 import { EXIT } from '../failure.ts';
 import { github } from '../github/client.ts';
 import { readContext } from '../github/context.ts';
@@ -28,13 +28,16 @@ export const drift = flow({
     const target = await readTarget(options.application, options.environment);
     const context = writes ? readContext() : undefined;
     const client = context && github(context);
+    const mark = await markOf(target);
+    // Before minutes are spent: whether the token may do it.
+    await client?.findIssue(LABEL, mark);
     const found = await lookForDrift(target);
     const count = driftCount(found);
     const looked = { at: new Date(), commit: context?.sha ?? '', runUrl: context?.runUrl };
     output('drift', String(count));
     await summary(count === 0 ? closingComment(target.stack, looked) : issueBody(found, looked, LONGEST_SUMMARY));
     if (context && client) {
-      const url = await keepIssue(client, markOf(options.application, target.stack), found, looked);
+      const url = await keepIssue(client, mark, found, looked);
       if (url) output('issue', url);
     }
     return count > 0 && fails ? EXIT.refused : undefined;
@@ -55,9 +58,9 @@ async function keepIssue(
   return issue?.url;
 }
 
-/** One issue for each environment of each application: a repository may have several. */
-function markOf(application: string, environment: string): string {
-  const base = process.env.GITHUB_WORKSPACE || process.cwd();
-  const folder = isAbsolute(application) ? relative(base, application) : application;
-  return ['drift', ...(folder === '' || folder === '.' ? [] : [folder]), environment].join(' ');
+/** One issue for each environment of each application: a repository may have several, in folders of it. */
+async function markOf({ root, stack }: Target): Promise<string> {
+  const { exitCode, stdout } = await execa('git', ['rev-parse', '--show-prefix'], { cwd: root, reject: false });
+  const folder = exitCode === 0 ? stdout.trim().replace(/\/$/, '') : '';
+  return ['drift', ...(folder === '' ? [] : [folder]), stack].join(' ');
 }
