@@ -1,9 +1,11 @@
 /** An application whose images need a private package, for the tests of docker-image.yml. */
 
 import { randomBytes } from 'node:crypto';
+import { execa } from 'execa';
 import { parse, stringify } from 'yaml';
 import { nodeBaseImage } from '../../../local/baseImages.ts';
 import { createContext } from '../../../local/context.ts';
+import { dockerEnvironment } from '../../../local/docker.ts';
 import { REGISTRY_ADDRESS } from '../../../local/facts.ts';
 import { registryAuthorization } from '../../../local/registry.ts';
 import { type Application, createApplication } from './application.ts';
@@ -97,7 +99,12 @@ export async function createImagesApplication(): Promise<ImagesApplication> {
     registry,
     configure,
     async remove() {
-      for (const target of ['main', 'migrations']) await removeRepository(registry, path(target));
+      for (const target of ['main', 'migrations']) {
+        // What docker keeps of what it has built and pushed.
+        const tag = `${REGISTRY_ADDRESS}/${path(target)}:images`;
+        await execa('docker', ['image', 'rm', '--force', tag], { env: dockerEnvironment(context), reject: false });
+        await removeRepository(registry, path(target));
+      }
       await application.remove();
     },
   };
