@@ -40,6 +40,8 @@ export const npmPack = flow({
     output('name', manifest.name);
     output('version', release?.version ?? '');
     output('publish', String(release !== undefined));
+    // Several packages of one run: each has its own. A slash may not be in an artifact's name.
+    output('artifact', `npm-package-${manifest.name.replace('/', '+')}`);
     if (release === undefined) await summary(nothingToPublish(manifest.name, history));
     return undefined;
   },

@@ -93,7 +93,7 @@ async function sameAsPublished(
   const shown = changed.slice(0, 5).join(', ') + (changed.length > 5 ? ` and ${changed.length - 5} more` : '');
   throw new WorkflowError(
     `${name}@${version} is published with other contents (${shown}), and a version never changes`,
-    `when the tag ${name}@${version} is missing, set it on the commit that was published, which is before ${commit.slice(0, 7)}: ` +
+    `when another run has published it a moment ago, run this one again; when the tag ${name}@${version} is missing, set it on the commit that was published, which is before ${commit.slice(0, 7)}: ` +
       `git tag '${name}@${version}' COMMIT && git push origin 'refs/tags/${name}@${version}'; ` +
       'otherwise raise the version in package.json, or commit the change as "fix: …" or "feat: …"',
   );

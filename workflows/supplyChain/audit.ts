@@ -21,7 +21,7 @@ export const audit = flow({
     const registry = registryUrl(stdout.trim());
     if ((await signs(registry)) === false) {
       throw new WorkflowError(
-        `the registry ${registry} signs nothing, so that "npm audit signatures" would verify nothing`,
+        `the registry ${registry}, or the mirror that answers for it, signs nothing, so that "npm audit signatures" would verify nothing`,
         'install from a registry that signs (https://registry.npmjs.org/; see "registry" in .npmrc and the variable ' +
           'npm_config_registry), or take this step out and rely on the checksums in package-lock.json alone',
       );
