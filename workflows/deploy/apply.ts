@@ -2,6 +2,7 @@
 
 import type { Step } from '../../engineEvents/model.ts';
 import { readState, type State } from '../engine/deployed.ts';
+import { wholePreview } from '../engine/preview.ts';
 import { runEngine } from '../engine/run.ts';
 import { type Stack, withStack } from '../engine/stack.ts';
 import { readTarget, type Target } from '../engine/target.ts';
@@ -15,7 +16,7 @@ import { codeSpan } from '../report/text.ts';
 import { beyond, differences } from './difference.ts';
 import { deploymentOptions, versionOf } from './options.ts';
 import { placesMarkdown, placesOf } from './places.ts';
-import { isChange, previewOf } from './plan.ts';
+import { isChange } from './plan.ts';
 import { readPlan } from './planFile.ts';
 
 export const deployApply = flow({
@@ -32,7 +33,8 @@ export const deployApply = flow({
     const plan = await readPlan(file, { environment, version, digest });
     const held = await withStack(target, 'pretend', (stack) => compare(stack, plan, version));
     // An environment that is new gets its stack only when the plan holds.
-    const steps = held === 'planned' ? await withStack(target, 'create', (stack) => apply(stack, version)) : undefined;
+    const steps =
+      held === 'planned' ? await withStack(target, 'create', (stack) => apply(stack, plan.steps, version)) : undefined;
     await report(target, version, steps);
     return undefined;
   },
@@ -44,7 +46,7 @@ async function compare(
   plan: { readonly digest: string; readonly steps: readonly Step[] },
   version: string,
 ): Promise<'deployed' | 'planned'> {
-  const { steps } = await previewOf(stack);
+  const { steps } = await wholePreview(stack.target, { refresh: stack.state !== undefined });
   if (!isChange({ steps }, deployedVersion(stack.state), version)) return 'deployed';
   if (digestOf(steps) === plan.digest) return 'planned';
   throw new WorkflowError(

@@ -1,10 +1,10 @@
 /** What a deployment would change: shown to who reviews it, and kept for who applies it. */
 
-import { type EngineRun, runEngine } from '../engine/run.ts';
-import { type Stack, withStack } from '../engine/stack.ts';
+import { wholePreview } from '../engine/preview.ts';
+import type { EngineRun } from '../engine/run.ts';
+import { withStack } from '../engine/stack.ts';
 import { readTarget } from '../engine/target.ts';
 import { deployedVersion, withVersion } from '../engine/version.ts';
-import { EXIT, WorkflowError } from '../failure.ts';
 import { output, summary } from '../github/report.ts';
 import { flow } from '../options.ts';
 import { digestOf } from '../report/digest.ts';
@@ -24,7 +24,7 @@ export const deployPlan = flow({
     const version = versionOf(asked);
     const target = withVersion(await readTarget(application, environment), version);
     await withStack(target, 'pretend', async (stack) => {
-      const run = await previewOf(stack);
+      const run = await wholePreview(stack.target, { refresh: stack.state !== undefined });
       const digest = digestOf(run.steps);
       await writePlan(file, { environment, version, digest, steps: run.steps });
       const before = deployedVersion(stack.state);
@@ -48,19 +48,4 @@ export const deployPlan = flow({
 /** Whether there is anything to apply: a version with the same images is another one all the same. */
 export function isChange(run: Pick<EngineRun, 'steps'>, before: string | undefined, version: string): boolean {
   return run.steps.length > 0 || before !== version;
-}
-
-/**
- * A preview against what is there.
- *
- * @throws WorkflowError when the plan cannot be made whole
- */
-export async function previewOf({ target, state }: Stack): Promise<EngineRun> {
-  const run = await runEngine(target, 'preview', { refresh: state !== undefined });
-  if (run.exitCode === 0) return run;
-  throw new WorkflowError(
-    `there is no whole plan for the environment "${target.stack}":\n${run.errors.join('\n')}`,
-    'mend what the errors name; nothing was changed',
-    EXIT.refused,
-  );
 }

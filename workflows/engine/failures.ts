@@ -8,6 +8,8 @@ interface Rule {
   readonly text: RegExp;
   readonly what: (target: Target) => string;
   readonly cure: (target: Target) => string;
+  /** Whether the matching words alone are shown of the engine's message. Default false. */
+  readonly brief?: boolean;
 }
 
 /** Texts of the engine (CLI 3.250), of our plugins and of our program. */
@@ -17,6 +19,12 @@ const RULES: readonly Rule[] = [
     what: ({ stack }) => `the passphrase is not that of the environment "${stack}"`,
     cure: () =>
       'hand over the passphrase that the stack was made with (PULUMI_CONFIG_PASSPHRASE, the secret passphrase)',
+  },
+  {
+    text: /the image "[^"]+" does not exist/,
+    what: ({ stack }) => `the environment "${stack}" needs an image that is not in the registry`,
+    cure: () => 'name a version that was pushed, or push this one first',
+    brief: true,
   },
   {
     text: /no stack named/i,
@@ -49,9 +57,10 @@ const RULES: readonly Rule[] = [
 /** The failure with its cure; undefined when the change was tried and failed. */
 export function failureOf({ errors, warnings }: EngineRun, target: Target): WorkflowError | undefined {
   const all = [...errors, ...warnings];
-  for (const { text, what, cure } of RULES) {
-    const found = all.find((message) => text.test(message));
-    if (found === undefined) continue;
+  for (const { text, what, cure, brief } of RULES) {
+    const message = all.find((candidate) => text.test(candidate));
+    if (message === undefined) continue;
+    const found = brief ? (text.exec(message)?.[0] ?? message) : message;
     const said = what(target);
     return new WorkflowError(said === '' ? found : `${said}:\n${found}`, cure(target));
   }

@@ -1,5 +1,6 @@
 /** `rotate`: replaces passwords of PostgreSQL roles by age, on the server, in the Secrets and in the pods, and nothing else. */
 
+import { wholePreview } from '../engine/preview.ts';
 import { type EngineRun, runEngine } from '../engine/run.ts';
 import { type Stack, withStack } from '../engine/stack.ts';
 import { readTarget } from '../engine/target.ts';
@@ -64,8 +65,8 @@ function targets(passwords: readonly Password[]): string[] {
  */
 async function planOf({ target }: Stack, passwords: readonly Password[]): Promise<EngineRun> {
   // What is live is compared here: with targets the engine cannot read it anew.
-  const pending = whole(await runEngine(target, 'preview', { refresh: true }), target.stack);
-  const rotation = whole(await runEngine(target, 'preview', { args: targets(passwords) }), target.stack);
+  const pending = await wholePreview(target, { refresh: true });
+  const rotation = await wholePreview(target, { args: targets(passwords) });
   const carried = carriedAlong(rotation.steps, pending.steps);
   if (carried.length > 0) {
     throw new WorkflowError(
@@ -86,15 +87,6 @@ async function planOf({ target }: Stack, passwords: readonly Password[]): Promis
     );
   }
   return rotation;
-}
-
-function whole(run: EngineRun, stack: string): EngineRun {
-  if (run.exitCode === 0) return run;
-  throw new WorkflowError(
-    `there is no whole plan for the environment "${stack}":\n${run.errors.join('\n')}`,
-    'mend what the errors name; no password was replaced',
-    EXIT.refused,
-  );
 }
 
 async function apply({ target }: Stack, passwords: readonly Password[]): Promise<void> {
