@@ -201,6 +201,22 @@ describe('the workflow docker-image', function () {
     assert.notEqual(last.orders?.main, images.orders?.main);
   });
 
+  it('builds anew what somebody has deleted from the registry', async () => {
+    const before = await command();
+    assert.equal(before.exitCode, 0, before.output);
+    const { orders } = JSON.parse(before.outputs.images ?? '') as References;
+    const digest = orders?.migrations?.split('@')[1];
+    const deleted = await application.registry('DELETE', `${application.path('migrations')}/manifests/${digest}`);
+    assert.equal(deleted.status, 202);
+    const { exitCode, output, outputs } = await command();
+    assert.equal(exitCode, 0, output);
+    assert.match(output, /built anew, as the registry does not have it any more/);
+    const { digest: again } = await manifestOf(application, 'migrations', outputs.version ?? '');
+    const after = JSON.parse(outputs.images ?? '') as References;
+    assert.equal(after.orders?.migrations?.split('@')[1], again);
+    assert.equal(after.orders?.main, orders?.main);
+  });
+
   describe('mistakes', () => {
     const refuses = async (
       env: Readonly<Record<string, string | undefined>>,

@@ -1,23 +1,17 @@
 /** Builds, pushes, describes and tags the images of a commit; what has not changed only gets the tag. */
 
 import { tagProblem } from '../../components/image/reference.ts';
-import type { EngineEvent } from '../../engineEvents/steps.ts';
 import { RegistryClient, RegistryError } from '../../plugins/docker/registryClient.ts';
-import { runEngine } from '../engine/run.ts';
-import { withStack } from '../engine/stack.ts';
-import { readTarget, type Target } from '../engine/target.ts';
+import { readTarget } from '../engine/target.ts';
 import { WorkflowError } from '../failure.ts';
 import { mask, output, summary } from '../github/report.ts';
 import { flow } from '../options.ts';
 import { attest } from './attestations.ts';
-import { buildFailure } from './failures.ts';
-import { type Image, imagesOf, references } from './images.ts';
-import { withNpmrc } from './packages.ts';
+import { buildImages } from './build.ts';
+import { type Image, references } from './images.ts';
 import { report } from './report.ts';
-import { type ImagesSettings, NPMRC, type Registry, readImagesSettings } from './settings.ts';
+import { type Registry, readImagesSettings } from './settings.ts';
 import { readSource, type Source } from './source.ts';
-
-const IMAGE = 'docker-build:index:Image';
 
 interface Options {
   readonly application: string;
@@ -54,9 +48,16 @@ async function run(options: Options): Promise<undefined> {
   const source = await readSource(target.root);
   const version = versionOf(options, source);
   const client = await signIn(settings.registry);
-  const { outputs, steps } = await build(target, settings, source, options);
-  const images = imagesOf(outputs, target.stack);
-  const changed = new Set(steps.filter(({ type }) => type === IMAGE).map(({ name }) => name));
+  const { images, changed } = await buildImages(target, {
+    client,
+    settings,
+    source: source.repository,
+    packages: {
+      url: options['packages-registry'],
+      scope: options['packages-scope'] || `@${(process.env.GITHUB_REPOSITORY ?? '').split('/')[0]}`,
+      token: process.env.NODE_AUTH_TOKEN ?? '',
+    },
+  });
   const finished = new Date();
   for (const image of images) {
     await describe(client, settings.registry, image, { source, started, finished, wanted });
@@ -110,36 +111,6 @@ async function signIn(registry: Registry): Promise<RegistryClient> {
       `hand over the password of ${registry.username} at ${registry.server} (registry.username and registry.password in the configuration name where it comes from)`,
     );
   }
-}
-
-async function build(target: Target, settings: ImagesSettings, source: Source, options: Options) {
-  const token = process.env.NODE_AUTH_TOKEN ?? '';
-  mask(token);
-  const env = { ...target.env, DEVELOPMENT_OPERATIONS_SOURCE: source.repository };
-  const secrets = [...target.secrets, token, settings.registry.password].filter((value) => value.length >= 4);
-  const work = async (npmrc?: string) =>
-    await engine(
-      { ...target, secrets, env: { ...env, ...(npmrc !== undefined && { [NPMRC]: npmrc }) } },
-      settings.registry,
-    );
-  // A laptop may have an npmrc of its own.
-  if (!settings.usesPackagesToken || target.env[NPMRC]) return await work();
-  const url = options['packages-registry'];
-  const scope = options['packages-scope'] || `@${(process.env.GITHUB_REPOSITORY ?? '').split('/')[0]}`;
-  return await withNpmrc({ url, scope, token }, work);
-}
-
-/** Builds what has changed. */
-async function engine(target: Target, registry: Registry) {
-  let outputs: Readonly<Record<string, unknown>> = {};
-  const onEvent = ({ resOutputsEvent }: EngineEvent) => {
-    const metadata = resOutputsEvent?.metadata;
-    // Read from the events: asking the engine for them would take another start of it.
-    if (metadata?.type === 'pulumi:pulumi:Stack') outputs = metadata.new?.outputs ?? {};
-  };
-  const result = await withStack(target, 'create', async (stack) => await runEngine(stack.target, 'up', { onEvent }));
-  if (result.exitCode !== 0) throw buildFailure(result.errors, registry);
-  return { outputs, steps: result.steps };
 }
 
 async function describe(
