@@ -1,7 +1,10 @@
 /** What is in a packed package. */
 
 import { createHash } from 'node:crypto';
-import { list } from 'tar';
+import { createReadStream } from 'node:fs';
+import { pipeline } from 'node:stream/promises';
+import { createGunzip } from 'node:zlib';
+import { extract } from 'tar-stream';
 
 export interface Contents {
   /** Of package.json. */
@@ -15,21 +18,22 @@ export interface Contents {
 export async function contentsOf(file: string): Promise<Contents> {
   const files: string[] = [];
   let manifest = '';
-  await list({
-    file,
-    strict: true,
-    onReadEntry: (entry) => {
-      const chunks: Buffer[] = [];
-      entry.on('data', (chunk) => chunks.push(Buffer.from(chunk)));
-      entry.on('end', () => {
-        const path = entry.path.replace(/^[^/]+\//, '');
+  const unpack = extract();
+  unpack.on('entry', (header, stream, next) => {
+    const chunks: Buffer[] = [];
+    stream.on('data', (chunk) => chunks.push(chunk as Buffer));
+    stream.on('end', () => {
+      if (header.type !== 'directory') {
+        const path = header.name.replace(/^[^/]+\//, '');
         const data = Buffer.concat(chunks);
-        const executable = ((entry.mode ?? 0) & 0o111) !== 0;
+        const executable = ((header.mode ?? 0) & 0o111) !== 0;
         if (path === 'package.json') manifest = data.toString('utf8');
         files.push(`${path} ${executable ? 'x' : '-'} ${createHash('sha512').update(data).digest('hex')}`);
-      });
-    },
+      }
+      next();
+    });
   });
+  await pipeline(createReadStream(file), createGunzip(), unpack);
   if (manifest === '') throw new Error(`${file} holds no package.json`);
   const { name, version } = JSON.parse(manifest) as { name: string; version: string };
   return { name, version, files: files.sort() };
