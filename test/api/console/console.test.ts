@@ -203,15 +203,21 @@ describe('the console', function () {
   });
 
   it('follows an operation live, cancels it, and tries it again', async () => {
-    service.pace = 400;
     await open(page, server, '#/databases/local/orders/change');
     await page.getByRole('button', { name: 'Plan', exact: true }).click();
     await status('ready').waitFor();
+    let go = (): void => undefined;
+    service.gate = new Promise((resolve) => {
+      go = resolve;
+    });
     await page.getByRole('button', { name: 'Apply this plan' }).click();
     const log = page.getByRole('log');
     await log.getByText('Database orders').waitFor();
     assert.equal((await status('running').count()) + (await status('queued').count()), 1, 'events come before the end');
+    const canceled = page.waitForResponse((response) => response.url().endsWith('/cancel'));
     await page.getByRole('button', { name: 'Cancel' }).click();
+    await canceled;
+    go();
     await status('canceled').waitFor();
     assert.match(await focused(page), /^Operation apply/, 'the focus is not lost with the button');
     await page.getByRole('button', { name: 'Retry' }).click();

@@ -58,6 +58,8 @@ export class ScriptedService implements OperationsService {
   readonly #ends = new Map<string, () => void>();
   /** How long a step takes, in milliseconds. */
   pace = 30;
+  /** Runs go on after each step once it is resolved. @default at once */
+  gate: Promise<void> | undefined;
 
   add(name: string, rest: Partial<DatabaseRecord> = {}): void {
     const at = '2026-01-02T03:04:05.000Z';
@@ -107,6 +109,7 @@ export class ScriptedService implements OperationsService {
         await sleep(this.pace);
         if (canceled) break;
         this.#emit(id, 'step', { ...one });
+        await this.gate;
       }
       await sleep(this.pace);
       const status = canceled ? 'canceled' : (end.status ?? 'succeeded');
