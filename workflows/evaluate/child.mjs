@@ -31,11 +31,9 @@ Socket.prototype.connect = () => {
 const pulumi = (await import('@pulumi/pulumi')).default;
 const settings = (await import('@pulumi/pulumi/runtime/settings.js')).default;
 
-/** @param {unknown} of */
-const digest = (of) =>
-  `sha256:${createHash('sha256')
-    .update(JSON.stringify([request.content, of]))
-    .digest('hex')}`;
+/** The operations API is built from this repository, whatever the application's is. */
+const contentOf = (/** @type {string} */ name) => (name.startsWith('operations-api-') ? '' : request.content);
+const digest = (/** @type {unknown} */ of) => `sha256:${createHash('sha256').update(JSON.stringify(of)).digest('hex')}`;
 
 /** What only a provider knows. */
 function computed(type, name, inputs) {
@@ -82,15 +80,35 @@ monitor.registerResource = (registration, callback) =>
     callback(error, response);
   });
 
-/** @type {Record<string, unknown>} */
-let answer;
+let answered = false;
+
+/**
+ * The first answer counts: what comes after a failure is not whole.
+ * @param {Record<string, unknown>} found
+ */
+function answer(found) {
+  if (answered) return;
+  answered = true;
+  const line = JSON.stringify({ ...found, variables: Object.keys(process.env).sort() });
+  process.stdout.write(`\n${line}\n`);
+}
+
+/** @param {unknown} error */
+function fail(error) {
+  const { message = String(error), resource = '' } = /** @type {Error & { resource?: string }} */ (error);
+  answer({ error: resource === '' ? message : `${message}: ${resource}` });
+}
+
+// What a component refuses while its inputs become known.
+process.once('unhandledRejection', (error) => {
+  fail(error);
+  process.exitCode = 1;
+});
+
 try {
   await import(request.program);
   await settings.waitForRPCs();
-  answer = { resources };
+  answer({ resources });
 } catch (error) {
-  const { message = String(error), resource = '' } = /** @type {Error & { resource?: string }} */ (error);
-  answer = { error: resource === '' ? message : `${message}: ${resource}` };
+  fail(error);
 }
-answer.variables = Object.keys(process.env).sort();
-process.stdout.write(`\n${JSON.stringify(answer)}\n`);

@@ -1,14 +1,15 @@
 /** What a pull request that nobody has reviewed would change, as far as its configuration says: without secrets, state, cluster. */
 
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { environmentsOf } from '../engine/target.ts';
 import { EXIT } from '../failure.ts';
 import { eventPullRequest, readContext } from '../github/context.ts';
 import { complain, output, summary } from '../github/report.ts';
+import type { GraphResource } from '../graph/model.ts';
 import { flow } from '../options.ts';
-import { type Picture, picture } from '../preview/graph.ts';
+import { diagram, writePictures } from '../preview/graph.ts';
 import { verdictOf } from '../preview/policy.ts';
 import { digestOf } from '../report/digest.ts';
 import { LONGEST_SUMMARY, type Plan, plansMarkdown } from '../report/markdown.ts';
@@ -70,7 +71,7 @@ interface Result {
   readonly name: string;
   readonly plan: Plan;
   readonly digest: string;
-  readonly picture: Picture;
+  readonly resources: readonly GraphResource[];
   readonly variables: readonly string[];
 }
 
@@ -79,17 +80,17 @@ const NOTHING: Evaluation = { resources: [], variables: [] };
 async function compared(name: string, { base, head }: Sides): Promise<Result> {
   const of = async ({ environments, folder, tree }: Side): Promise<Evaluation> =>
     environments.includes(name) ? await evaluateEnvironment(folder, name, tree.content) : NOTHING;
-  // The head first: what is wrong with it is what its author can mend.
-  const after = await of(head);
   const notes: string[] = [];
-  const before = await of(base).catch((error: Error) => {
-    notes.push(
-      `The configuration of the base is not valid, so that everything shows as new: ${codeSpan(error.message, 300)}`,
-    );
-    return NOTHING;
-  });
+  const [after, before] = await Promise.all([
+    of(head),
+    of(base).catch((error: Error) => {
+      const what = codeSpan(error.message, 300);
+      notes.push(`The configuration of the base is not valid, so that everything shows as new: ${what}`);
+      return NOTHING;
+    }),
+  ]);
   const { steps, counts, resources } = compare(before.resources, after.resources);
-  const drawn = await picture(resources, steps, `What the configuration of ${name} changes`);
+  const drawn = diagram(resources, steps);
   if (!base.environments.includes(name)) notes.push('The environment is new.');
   if (!head.environments.includes(name)) {
     notes.push('The configuration is gone. Nobody deletes the environment for that: it would have to be destroyed.');
@@ -102,9 +103,9 @@ async function compared(name: string, { base, head }: Sides): Promise<Result> {
     warnings: [],
     basis: 'configuration',
     notes,
-    ...(drawn.mermaid !== undefined && { picture: drawn.mermaid }),
+    ...(drawn !== undefined && { picture: drawn }),
   };
-  return { name, plan, digest: digestOf(steps), picture: drawn, variables: after.variables };
+  return { name, plan, digest: digestOf(steps), resources, variables: after.variables };
 }
 
 async function report(results: readonly Result[], sides: Sides, pictures: string): Promise<number> {
@@ -124,8 +125,10 @@ async function report(results: readonly Result[], sides: Sides, pictures: string
   console.log(`evaluated ${results.map(({ name }) => name).join(', ')} with no variables but ${variables.join(', ')}`);
   output('digests', JSON.stringify(Object.fromEntries(results.map(({ name, digest }) => [name, digest]))));
   if (pictures) {
-    await mkdir(pictures, { recursive: true });
-    for (const { name, picture: drawn } of results) await writeFile(join(pictures, `${name}.svg`), drawn.svg);
+    await writePictures(
+      pictures,
+      results.map(({ name, resources, plan: { steps } }) => ({ environment: name, resources, steps })),
+    );
   }
   if (verdict.allowed) return 0;
   complain('data would be deleted: a maintainer adds the label allow-data-loss to the pull request if that is meant');

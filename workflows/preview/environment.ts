@@ -8,17 +8,19 @@ import { type Stack, withStack } from '../engine/stack.ts';
 import { readTarget, type Target } from '../engine/target.ts';
 import { deployedVersion, withVersion } from '../engine/version.ts';
 import { EXIT, WorkflowError } from '../failure.ts';
+import type { GraphResource } from '../graph/model.ts';
 import { digestOf } from '../report/digest.ts';
 import type { Plan } from '../report/markdown.ts';
 import { codeSpan } from '../report/text.ts';
-import { picture, plannedResources } from './graph.ts';
+import { diagram, plannedResources } from './graph.ts';
 
 export interface Preview {
   readonly environment: string;
   readonly plan: Plan;
   /** Undefined when there is no whole plan. */
   readonly digest: string | undefined;
-  readonly svg: string | undefined;
+  /** For the picture; empty when there is no whole plan. */
+  readonly resources: readonly GraphResource[];
   /** 0; 1 when the change would fail; 2 when it could not be tried. */
   readonly exitCode: number;
 }
@@ -44,7 +46,7 @@ export async function previewEnvironment(options: PreviewOptions): Promise<Previ
     const { environment } = options;
     const errors = [...error.message.split('\n'), `What to do: ${error.cure}`].filter((line) => line.trim() !== '');
     const plan = { title: titleOf(environment), steps: [], counts: {}, warnings: [], errors };
-    return { environment, plan, digest: undefined, svg: undefined, exitCode: error.exitCode };
+    return { environment, plan, digest: undefined, resources: [], exitCode: error.exitCode };
   }
 }
 
@@ -60,9 +62,8 @@ async function preview(stack: Stack, { environment, version }: PreviewOptions): 
       args: [`--save-plan=${planFile}`],
     });
     const failed = run.exitCode !== 0;
-    const drawn = failed
-      ? undefined
-      : await picture(await plannedResources(planFile, state, run.steps), run.steps, `The preview of ${environment}`);
+    const resources = failed ? [] : await plannedResources(planFile, state, run.steps);
+    const drawn = diagram(resources, run.steps);
     const digest = failed ? undefined : digestOf(run.steps);
     const notes = [
       ...(state === undefined
@@ -76,9 +77,9 @@ async function preview(stack: Stack, { environment, version }: PreviewOptions): 
       title: titleOf(environment),
       notes,
       ...(state !== undefined && { basis: 'live' }),
-      ...(drawn?.mermaid !== undefined && { picture: drawn.mermaid }),
+      ...(drawn !== undefined && { picture: drawn }),
     };
-    return { environment, plan, digest, svg: drawn?.svg, exitCode: failed ? EXIT.refused : 0 };
+    return { environment, plan, digest, resources, exitCode: failed ? EXIT.refused : 0 };
   } finally {
     await rm(directory, { recursive: true, force: true });
   }

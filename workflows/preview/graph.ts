@@ -1,6 +1,7 @@
 /** The picture of an environment with what a plan changes. */
 
-import { readFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Step } from '../../engineEvents/model.ts';
 import type { State } from '../engine/deployed.ts';
 import { type Operations, toDot } from '../graph/dot.ts';
@@ -39,17 +40,28 @@ export async function plannedResources(
   return [...planned, ...gone];
 }
 
-export interface Picture {
-  /** Markdown; undefined for an environment that is too large to be drawn in a comment. */
-  readonly mermaid: string | undefined;
-  readonly svg: string;
+/** Markdown of a diagram; undefined for an environment that is too large to be drawn by GitHub. */
+export function diagram(resources: readonly GraphResource[], steps: readonly Step[]): string | undefined {
+  return toMermaid(resources, operationsOf(steps));
 }
 
-export async function picture(
-  resources: readonly GraphResource[],
-  steps: readonly Step[],
-  title: string,
-): Promise<Picture> {
-  const operations: Operations = new Map(steps.map(({ urn, operation }) => [urn, operation]));
-  return { mermaid: toMermaid(resources, operations), svg: await drawSvg(toDot(resources, operations), title) };
+/** A picture of every resource (SVG). */
+async function picture(resources: readonly GraphResource[], steps: readonly Step[], title: string): Promise<string> {
+  return await drawSvg(toDot(resources, operationsOf(steps)), title);
+}
+
+function operationsOf(steps: readonly Step[]): Operations {
+  return new Map(steps.map(({ urn, operation }) => [urn, operation]));
+}
+
+/** Writes the picture of each environment as `<environment>.svg`. */
+export async function writePictures(
+  folder: string,
+  drawings: readonly { environment: string; resources: readonly GraphResource[]; steps: readonly Step[] }[],
+): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  for (const { environment, resources, steps } of drawings) {
+    const title = `What changes in ${environment}`;
+    await writeFile(join(folder, `${environment}.svg`), await picture(resources, steps, title));
+  }
 }

@@ -1,7 +1,5 @@
 /** What a pull request would change in each environment: as one comment, and on the page of the run. */
 
-import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { environmentsOf } from '../engine/target.ts';
 import { EXIT, WorkflowError } from '../failure.ts';
 import { type GitHub, github } from '../github/client.ts';
@@ -12,6 +10,7 @@ import { LONGEST_SUMMARY, plansMarkdown } from '../report/markdown.ts';
 import { codeSpan } from '../report/text.ts';
 import { changedFiles, checkedOut } from './changedFiles.ts';
 import { type Preview, previewEnvironment } from './environment.ts';
+import { writePictures } from './graph.ts';
 import { verdictOf } from './policy.ts';
 import { touchedBy } from './touched.ts';
 
@@ -24,7 +23,11 @@ export const preview = flow({
       default: '.',
     },
     environments: { description: 'names, parted by commas; otherwise those that the change touches', default: '' },
-    base: { description: 'commit or branch that the change starts from; otherwise every environment', default: '' },
+    base: {
+      description:
+        'commit or branch that the change starts from; otherwise the pull request knows, or every environment is shown',
+      default: '',
+    },
     'pull-request': { description: 'number; otherwise that of the event, or none', default: '' },
     commit: { description: 'commit of the pull request that was reviewed; refused when it has moved', default: '' },
     comment: { description: 'name of the comment, for a repository with several previews', default: 'preview' },
@@ -34,7 +37,7 @@ export const preview = flow({
     const context = readContext();
     const pullRequest = await findPullRequest(context, number, commit);
     if (commit !== '') await mustBeAt(application, commit);
-    const { environments, gone } = await chosen(application, names, base);
+    const { environments, gone } = await chosen(application, names, base || (pullRequest?.pull.baseSha ?? ''));
     const previews: Preview[] = [];
     for (const environment of environments) {
       console.log(`\n== preview of ${environment}`);
@@ -49,7 +52,13 @@ export const preview = flow({
     const head = headOf({ pull: pullRequest?.pull, context, environments, gone, verdict: verdict.text });
     const plans = previews.map(({ plan }) => plan);
     await summary(plansMarkdown(plans, { head, limit: LONGEST_SUMMARY }));
-    if (pictures) await writePictures(pictures, previews);
+    if (pictures) {
+      const whole = previews.filter(({ digest }) => digest !== undefined);
+      await writePictures(
+        pictures,
+        whole.map(({ environment, resources, plan: { steps } }) => ({ environment, resources, steps })),
+      );
+    }
     const digests = Object.fromEntries(
       previews.flatMap(({ environment, digest }) => (digest ? [[environment, digest]] : [])),
     );
@@ -163,9 +172,4 @@ function headOf({ pull, context, environments, gone, verdict }: Head): string {
       : []),
     ...(verdict === '' ? [] : [verdict]),
   ].join('\n\n');
-}
-
-async function writePictures(folder: string, previews: readonly Preview[]): Promise<void> {
-  await mkdir(folder, { recursive: true });
-  for (const { environment, svg } of previews) if (svg) await writeFile(join(folder, `${environment}.svg`), svg);
 }
