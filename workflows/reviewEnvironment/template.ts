@@ -8,7 +8,7 @@ import type { Environment } from '../../stacks/configuration/leaves.ts';
 import { tenantDatabase } from '../../stacks/configuration/relations.ts';
 import { configurationSchema } from '../../stacks/configuration/schema.ts';
 
-const NUMBER = /\$\{number\}/g;
+const NUMBER = /<number>/g;
 const PREFIX = `${PROJECT}:`;
 
 /** What the environment is made of, by the names that others see. */
@@ -22,7 +22,7 @@ export interface ReviewNames {
   readonly routes: readonly { readonly application: string; readonly host: string; readonly path: string }[];
 }
 
-/** The template's text with the number of the pull request in every value that has `${number}`. */
+/** The template's text with the number of the pull request in every value that has `<number>`. */
 export function renderTemplate(text: string, pullRequest: number): string {
   return stringify(replaced(parse(text), pullRequest));
 }
@@ -82,7 +82,7 @@ export function templateProblems(configuration: Configuration, other: Configurat
   const own = (what: string, values: readonly string[], same: readonly string[]) =>
     values
       .filter((value) => same.includes(value))
-      .map((value) => `the ${what} "${value}" is the same for every pull request: put \${number} into its name`);
+      .map((value) => `the ${what} "${value}" is the same for every pull request: put <number> into its name`);
   return [
     ...own('namespace', [names.namespace], [others.namespace]),
     ...own('database', names.databases, others.databases),

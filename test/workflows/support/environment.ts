@@ -166,34 +166,30 @@ export class TestEnvironment {
     };
   }
 
-  /** The CLI on the environment's stack. @throws with its output when it fails */
-  async pulumi(args: readonly string[], version = '1'): Promise<string> {
+  /** The CLI on the environment's stack, or another of its backend. @throws with its output when it fails */
+  async pulumi(args: readonly string[], version = '1', stack = this.name): Promise<string> {
     const folder = join(this.home, 'project');
     if (!existsSync(folder)) {
       await mkdir(folder);
       await cp(join(root, 'Pulumi.yaml'), join(folder, 'Pulumi.yaml'));
     }
-    const program = args[0] !== 'stack';
+    const program = args[0] !== 'stack' && args[0] !== 'state';
     const file = program ? ['--config-file', this.configFile] : [];
-    const { exitCode, all, stdout } = await execa(
-      'pulumi',
-      [...args, '--stack', this.name, '--non-interactive', ...file],
-      {
-        cwd: program ? root : folder,
-        extendEnv: false,
-        env: {
-          ...machine(),
-          ...this.env,
-          ...this.secrets,
-          OPERATIONS_VERSION: version,
-          DEVELOPMENT_OPERATIONS_ROOT: this.application,
-        },
-        stdin: 'ignore',
-        all: true,
-        reject: false,
-        timeout: 400_000,
+    const { exitCode, all, stdout } = await execa('pulumi', [...args, '--stack', stack, '--non-interactive', ...file], {
+      cwd: program ? root : folder,
+      extendEnv: false,
+      env: {
+        ...machine(),
+        ...this.env,
+        ...this.secrets,
+        OPERATIONS_VERSION: version,
+        DEVELOPMENT_OPERATIONS_ROOT: this.application,
       },
-    );
+      stdin: 'ignore',
+      all: true,
+      reject: false,
+      timeout: 400_000,
+    });
     if (exitCode !== 0) throw new Error(`pulumi ${args.join(' ')} exited with ${exitCode}:\n${all}`);
     return stdout;
   }
