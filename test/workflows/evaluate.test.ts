@@ -78,10 +78,15 @@ describe('workflows: evaluate', () => {
   }
 
   it('compares every environment of the example, without a network, and says what it is from', async () => {
+    // What has come to the base since is no change of the pull request.
+    await application.git('checkout', '--quiet', '-B', 'ahead', base);
+    await application.edit('Pulumi.prod.yaml', (text) => text.replace('replicas: 3', 'replicas: 4'));
+    await application.commit('feat: more for prod');
+    await application.git('checkout', '--quiet', 'change');
     await application.edit('Pulumi.staging.yaml', (text) => text.replace('replicas: 2', 'replicas: 5'));
     await application.edit('kubernetes/settings.yaml', (text) => `${text}  EXTRA: 'yes'\n`);
     await application.commit('feat: more');
-    const { exitCode, output, summary } = await evaluate(['unshare', '--net']);
+    const { exitCode, output, summary } = await evaluate(['unshare', '--net'], { base: 'ahead' });
     assert.equal(exitCode, 0, output);
     for (const name of ['dev', 'local', 'prod', 'staging']) {
       const part = sectionOf(summary, name);

@@ -16,14 +16,14 @@ import { LONGEST_SUMMARY, type Plan, plansMarkdown } from '../report/markdown.ts
 import { codeSpan } from '../report/text.ts';
 import { compare } from './compare.ts';
 import { type Evaluation, evaluate as evaluateEnvironment } from './evaluation.ts';
-import { type Tree, writeTree } from './tree.ts';
+import { commonCommit, type Tree, writeTree } from './tree.ts';
 
 export const evaluate = flow({
   name: 'evaluate',
   description: 'compares what the configurations of two commits say, without secrets, state, cluster and registry',
   options: {
     application: { description: "folder of the application's repository, with its history", default: '.' },
-    base: { description: 'commit that is compared with' },
+    base: { description: 'commit or branch that the change starts from' },
     head: { description: 'commit that is looked at', default: 'HEAD' },
     environments: { description: 'names, parted by commas; otherwise all', default: '' },
     pictures: { description: 'folder for the pictures of the graphs (SVG)', default: '' },
@@ -32,7 +32,7 @@ export const evaluate = flow({
     const directory = await mkdtemp(join(tmpdir(), 'evaluate-'));
     try {
       const sides = {
-        base: await sideOf(application, base, join(directory, 'base')),
+        base: await sideOf(application, await commonCommit(application, base, head), join(directory, 'base')),
         head: await sideOf(application, head, join(directory, 'head')),
       };
       const wanted = environments

@@ -60,6 +60,21 @@ export async function writeTree(repository: string, revision: string, folder: st
   return { commit, files: wanted.map(({ path }) => path), links, content: hash.digest('hex') };
 }
 
+/**
+ * The commit that two branches have in common: what has come to the base since is no change of the head.
+ *
+ * @throws WorkflowError when there is none
+ */
+export async function commonCommit(repository: string, base: string, head: string): Promise<string> {
+  const commits = [await commitOf(repository, base), await commitOf(repository, head)];
+  const { exitCode, stdout } = await execa('git', ['merge-base', ...commits], { cwd: repository, reject: false });
+  if (exitCode === 0) return stdout.trim();
+  throw new WorkflowError(
+    `"${base}" and "${head}" have no commit in common in ${repository}`,
+    'check out the whole history (fetch-depth: 0)',
+  );
+}
+
 async function commitOf(repository: string, revision: string): Promise<string> {
   const args = ['rev-parse', '--verify', '--quiet', '--end-of-options', `${revision}^{commit}`];
   const { exitCode, stdout } = await execa('git', args, { cwd: repository, reject: false });

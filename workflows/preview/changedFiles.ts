@@ -20,6 +20,13 @@ export async function changedFiles(root: string, base: string): Promise<string[]
   );
 }
 
+/** How many commits of `base` the one that is checked out lacks; 0 where git cannot tell. */
+export async function commitsBehind(root: string, base: string): Promise<number> {
+  const args = ['rev-list', '--count', `HEAD..${base}`, '--'];
+  const { exitCode, stdout } = await execa('git', args, { cwd: root, reject: false });
+  return exitCode === 0 ? Number(stdout.trim()) : 0;
+}
+
 /**
  * The commit that is checked out.
  *

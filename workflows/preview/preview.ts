@@ -8,7 +8,7 @@ import { complain, output, summary } from '../github/report.ts';
 import { flow } from '../options.ts';
 import { LONGEST_SUMMARY, plansMarkdown } from '../report/markdown.ts';
 import { codeSpan } from '../report/text.ts';
-import { changedFiles, checkedOut } from './changedFiles.ts';
+import { changedFiles, checkedOut, commitsBehind } from './changedFiles.ts';
 import { type Preview, previewEnvironment } from './environment.ts';
 import { writePictures } from './graph.ts';
 import { verdictOf } from './policy.ts';
@@ -37,7 +37,8 @@ export const preview = flow({
     const context = readContext();
     const pullRequest = await findPullRequest(context, number, commit);
     if (commit !== '') await mustBeAt(application, commit);
-    const { environments, gone } = await chosen(application, names, base || (pullRequest?.pull.baseSha ?? ''));
+    const start = base || (pullRequest?.pull.baseSha ?? '');
+    const { environments, gone } = await chosen(application, names, start);
     const previews: Preview[] = [];
     for (const environment of environments) {
       console.log(`\n== preview of ${environment}`);
@@ -49,7 +50,14 @@ export const preview = flow({
       Object.fromEntries(previews.map(({ environment, plan }) => [environment, plan.steps])),
       labels,
     );
-    const head = headOf({ pull: pullRequest?.pull, context, environments, gone, verdict: verdict.text });
+    const head = headOf({
+      pull: pullRequest?.pull,
+      context,
+      environments,
+      gone,
+      behind: start === '' ? 0 : await commitsBehind(application, start),
+      verdict: verdict.text,
+    });
     const plans = previews.map(({ plan }) => plan);
     await summary(plansMarkdown(plans, { head, limit: LONGEST_SUMMARY }));
     if (pictures) {
@@ -155,10 +163,12 @@ interface Head {
   readonly context: RunContext;
   readonly environments: readonly string[];
   readonly gone: readonly string[];
+  /** Commits of the base that the change lacks. */
+  readonly behind: number;
   readonly verdict: string;
 }
 
-function headOf({ pull, context, environments, gone, verdict }: Head): string {
+function headOf({ pull, context, environments, gone, behind, verdict }: Head): string {
   const commit = pull?.headSha || context.sha;
   const run = context.runUrl ? ` in [this run](${context.runUrl})` : '';
   return [
@@ -168,6 +178,11 @@ function headOf({ pull, context, environments, gone, verdict }: Head): string {
     ...(gone.length > 0
       ? [
           `> [!WARNING]\n> Without its configuration, ${gone.map((name) => codeSpan(name)).join(', ')} stays as it is and is looked after by nobody: destroy it first.`,
+        ]
+      : []),
+    ...(behind > 0 && environments.length > 0
+      ? [
+          `> [!NOTE]\n> The branch lacks ${behind} ${behind === 1 ? 'commit' : 'commits'} of its base. What they changed and was deployed shows below as taken back: bring the branch up to date.`,
         ]
       : []),
     ...(verdict === '' ? [] : [verdict]),
