@@ -219,6 +219,15 @@ describe('the gateway, with nginx', function () {
     assert.equal((JSON.parse(answer.body) as { status: number }).status, 421);
   }
 
+  it('passes no TRACE on, and says what it passes', async () => {
+    const answer = await gateway.ask('a.test', '/x', { method: 'TRACE' });
+    isProblem(answer, 405);
+    assert.equal(answer.headers.allow, 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS');
+    for (const method of ['PATCH', 'OPTIONS', 'QUERY', 'PROPFIND']) {
+      assert.equal(parsed(await gateway.ask('a.test', '/x', { method })).method, method);
+    }
+  });
+
   it('takes the longest path, by whole segments', async () => {
     isProblem(await gateway.ask('a.test', '/v1'), 401);
     isProblem(await gateway.ask('a.test', '/v1/databases'), 401);

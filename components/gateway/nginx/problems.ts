@@ -12,6 +12,7 @@ const PROBLEMS: Readonly<Record<number, { readonly title: string; readonly detai
   },
   403: { title: 'Not allowed', detail: 'The credentials or the client certificate do not allow this.' },
   404: { title: 'Not found', detail: 'No route of this host takes the path.' },
+  405: { title: 'The method is not allowed here', detail: 'TRACE and CONNECT do not pass: see Allow.' },
   408: { title: 'Too slow', detail: 'The request did not arrive in time.' },
   413: { title: 'Too large', detail: 'The body is longer than this route allows.' },
   421: {
@@ -35,9 +36,13 @@ const CODES: Readonly<Record<number, string>> = {
   401: 'not-authenticated',
   403: 'forbidden',
   404: 'not-found',
+  405: 'method-not-allowed',
   429: 'too-many-requests',
   503: 'unavailable',
 };
+
+/** Methods that nginx passes on, for answers 405 (RFC 9110, section 15.5.6); whether a Service has them is its matter. */
+const PASSED = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS';
 
 /** The problem that was set for a bearer token: it has the authenticator's challenge (RFC 6750, section 3). */
 export type ProblemKind = 'plain' | 'bearer';
@@ -83,6 +88,7 @@ function problemLocation(status: number, kind: ProblemKind, headers: readonly Di
       ...headers,
       directive('add_header', 'Cache-Control', 'no-store', 'always'),
       ...(kind === 'bearer' ? [directive('add_header', 'WWW-Authenticate', challenge, 'always')] : []),
+      ...(sent === 405 ? [directive('add_header', 'Allow', PASSED, 'always')] : []),
       ...(sent === 429 ? [directive('add_header', 'Retry-After', '1', 'always')] : []),
       ...(sent === 503 ? [directive('add_header', 'Retry-After', '2', 'always')] : []),
       directive('return', sent, problemBody(status)),

@@ -97,7 +97,8 @@ function configuration({ seed, seconds, parameters }: FuzzOptions): string {
     `max-time = ${seconds}`,
     `tls-verify = ${JSON.stringify(caFilePath(context))}`,
     'color = false',
-    'workers = 2',
+    // One: in its threads Python 3.11 may fail ("AST constructor recursion depth mismatch").
+    'workers = 1',
     'request-timeout = 15.0',
     'continue-on-failure = true',
     // Otherwise what an earlier run has found decides what this one asks.
