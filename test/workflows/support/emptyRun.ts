@@ -19,13 +19,15 @@ export interface Overhead {
 
 const PAIRS = 3;
 const ATTEMPTS = 4;
+/** Seconds that an empty run takes at most on a machine with two cores and nothing else to do. */
+const USUAL = 1.5;
 
 /**
  * Runs an empty program and the flow in turns, three times each, and compares the medians; again when the difference is
  * not allowed, four times at most, as the machine may just have been busy.
  *
- * @param bound seconds that are allowed. Where the empty run itself takes longer than that, the machine is slow or busy
- * throughout, and the difference may be as long as the empty run.
+ * @param bound seconds that are allowed where an empty run takes a second or so. Where it takes more than USUAL, the machine
+ * is slow or busy throughout, and as many times more is allowed.
  * @returns the first comparison that is allowed, else the last one
  */
 export async function medianOverhead(
@@ -66,7 +68,7 @@ async function compare(empty: () => Promise<void>, flow: () => Promise<void>, bo
     times.flow.push(await timed(flow));
   }
   const [a, b] = [median(times.empty), median(times.flow)];
-  return { empty: a, flow: b, seconds: b - a, allowed: Math.max(bound, a) };
+  return { empty: a, flow: b, seconds: b - a, allowed: bound * Math.max(1, a / USUAL) };
 }
 
 async function timed(work: () => Promise<void>): Promise<number> {
