@@ -117,7 +117,7 @@ export class Application extends pulumi.ComponentResource {
         restartPolicy: 'Never',
       }),
     };
-    // A Job cannot be changed, so each version has a name of its own: the new one is created before the old goes.
+    // A Job cannot be changed, so each version has a name of its own.
     const jobName = pulumi
       .output(spec)
       .apply((resolved) => `${name}-migrations-${digestOf({ spec: resolved, run: migrations.run ?? '' })}`);
@@ -136,6 +136,8 @@ export class Application extends pulumi.ComponentResource {
       {
         parent: this,
         dependsOn: [...(args.after ?? [])],
+        // Deleted last, it would stay when the rollout fails, and be in the way of the version before.
+        deleteBeforeReplace: true,
         customTimeouts: timeouts((migrations.timeoutSeconds ?? 300) + 60),
       },
     );
