@@ -29,6 +29,9 @@ describe('the workflow deploy', () => {
   before(async () => {
     application = await createApplication();
     environment = await TestEnvironment.create({ application: application.directory });
+    // Its address is that of a load balancer, which this machine reaches.
+    environment.config.applications.orders.service = { type: 'LoadBalancer' };
+    await environment.save();
     await environment.publish('1');
     await environment.publish('2');
     await environment.publish('sick', (target, config) => {

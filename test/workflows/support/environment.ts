@@ -224,20 +224,42 @@ export class TestEnvironment {
   /** Destroys what was deployed and sees that it is gone; for `after` hooks, so also when a test has failed. */
   async remove(): Promise<void> {
     try {
-      if (existsSync(this.stateFile)) await this.pulumi(['destroy', '--yes', '--skip-preview']);
+      await this.#destroy();
       await this.images.remove();
-      const left = [
-        ...(await query<{ name: string }>(
-          `SELECT datname AS name FROM pg_database WHERE datname = '${this.database}'`,
-        )),
-        ...(await query<{ name: string }>(`SELECT rolname AS name FROM pg_roles WHERE rolname LIKE '%${this.name}%'`)),
-      ].map(({ name }) => name);
-      const namespace = await kubectl(['get', 'namespace', this.name, '--ignore-not-found', '--output', 'name']);
-      if (namespace.trim() !== '') left.push(namespace.trim());
+      const left = await this.#left();
       if (left.length > 0) throw new Error(`the environment ${this.name} leaves behind: ${left.join(', ')}`);
     } finally {
+      await this.#sweep();
       await rm(this.home, { recursive: true, force: true, maxRetries: 5 });
     }
+  }
+
+  async #destroy(): Promise<void> {
+    if (!existsSync(this.stateFile)) return;
+    // A run that a failed test has left behind may hold the lock.
+    await this.pulumi(['cancel', '--yes']);
+    await this.pulumi(['destroy', '--yes', '--skip-preview']);
+  }
+
+  /** Names of what is still there. */
+  async #left(): Promise<string[]> {
+    const found = await query<{ name: string }>(
+      `SELECT datname AS name FROM pg_database WHERE datname LIKE '%\\_${this.name}'
+       UNION SELECT rolname FROM pg_roles WHERE rolname LIKE '%\\_${this.name}%'`,
+    );
+    const namespace = await kubectl(['get', 'namespace', this.name, '--ignore-not-found', '--output', 'name']);
+    return [...found.map(({ name }) => name), ...(namespace.trim() === '' ? [] : [namespace.trim()])];
+  }
+
+  /** Takes away what a failed destruction has left, so that it fails one test file alone. */
+  async #sweep(): Promise<void> {
+    const left = await this.#left();
+    if (left.length === 0) return;
+    await kubectl(['delete', 'namespace', this.name, '--ignore-not-found', '--wait=false']);
+    for (const name of left.filter((item) => item === this.database))
+      await query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+    for (const name of left.filter((item) => item.startsWith(`${this.database}_`)))
+      await query(`DROP ROLE IF EXISTS ${name}`);
   }
 }
 
