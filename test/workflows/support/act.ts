@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { execa } from 'execa';
+import { execa, type ResultPromise } from 'execa';
 import { parse } from 'yaml';
 import { cacheDirectory } from '../../../local/toolchain.ts';
 import { type ActLog, parseActLog } from './actLog.ts';
@@ -87,27 +87,54 @@ export async function runAct(options: ActOptions): Promise<ActResult> {
         .filter(([name]) => name.startsWith('GITHUB_'))
         .flatMap(([name, value]) => ['--env', `${name}=${value}`]),
     ];
-    const { exitCode, stdout, stderr, timedOut } = await execa(await act(), args, {
-      cwd: application.directory,
-      extendEnv: false,
-      env: { ...(await machine(home)), ...environment },
-      stdin: 'ignore',
-      reject: false,
-      maxBuffer: 256 << 20,
-      timeout: options.timeoutMs ?? 900_000,
-    });
-    const log = parseActLog(`${stdout}\n${stderr}`);
+    const { exitCode, text, timedOut } = await bounded(
+      execa(await act(), args, {
+        cwd: application.directory,
+        extendEnv: false,
+        env: { ...(await machine(home)), ...environment },
+        stdin: 'ignore',
+        reject: false,
+        maxBuffer: 256 << 20,
+        detached: true,
+      }),
+      options.timeoutMs ?? 900_000,
+    );
+    const log = parseActLog(text);
     if (timedOut) throw new Error(`the run of ${workflow} did not end in time:\n${log.output.slice(-4000)}`);
     const said = [log.output, ...log.summaries].join('\n');
     return {
       ...log,
-      exitCode: exitCode ?? 1,
+      exitCode,
       value: (name) => log.outputs.findLast((output) => output.name === name)?.value,
       leaked: Object.keys(secrets).filter((name) => secrets[name] !== '' && said.includes(secrets[name] ?? '')),
     };
   } finally {
     await rm(home, { recursive: true, force: true, maxRetries: 5 });
   }
+}
+
+/** The run's result; past `limit` milliseconds, or when this process ends first, everything that it started is ended. */
+async function bounded(
+  child: ResultPromise,
+  limit: number,
+): Promise<{ exitCode: number; text: string; timedOut: boolean }> {
+  let timedOut = false;
+  const end = (): void => {
+    try {
+      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+    } catch {
+      // It has ended.
+    }
+  };
+  const timer = setTimeout(() => {
+    timedOut = true;
+    end();
+  }, limit);
+  process.once('exit', end);
+  const { exitCode, stdout, stderr } = await child;
+  clearTimeout(timer);
+  process.off('exit', end);
+  return { exitCode: exitCode ?? 1, text: `${String(stdout)}\n${String(stderr)}`, timedOut };
 }
 
 async function machine(home: string): Promise<Record<string, string>> {

@@ -4,8 +4,8 @@ import { rmSync } from 'node:fs';
 import { cp, mkdtemp, readdir, readFile, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { execa } from 'execa';
 import { repositoryRoot } from '../../../local/context.ts';
+import { repositoryFiles } from './repositoryFiles.ts';
 
 let made: Promise<string> | undefined;
 
@@ -20,11 +20,9 @@ export function toolRepository(): Promise<string> {
 
 async function make(): Promise<string> {
   const root = repositoryRoot();
-  const list = ['ls-files', '-z', '--cached', '--others', '--exclude-standard'];
-  const { stdout } = await execa('git', list, { cwd: root, maxBuffer: 64 << 20 });
   const directory = await mkdtemp(join(tmpdir(), 'development-operations-'));
   process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
-  for (const path of new Set(stdout.split('\0').filter((name) => name !== ''))) {
+  for (const path of await repositoryFiles()) {
     // A file that is removed and not yet committed is still listed.
     await cp(join(root, path), join(directory, path)).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOENT') throw error;
