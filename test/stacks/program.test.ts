@@ -171,6 +171,23 @@ describe('the program', () => {
     });
   });
 
+  it("labels images with the applications' repository, as the configuration or the environment names it", async () => {
+    for (const name of SAMPLES.dev ?? []) process.env[name] = 'x';
+    const labelsOf = async (values: Readonly<Record<string, string>>) => {
+      const { recording } = await run('dev', { stack: 'images', ...values });
+      return (await recording.find('orders-main')).inputs.labels as Record<string, string>;
+    };
+    const label = 'org.opencontainers.image.source';
+    assert.equal((await labelsOf({ environment: 'blue' }))[label], undefined);
+    assert.equal((await labelsOf({ source: 'https://example.com/shop' }))[label], 'https://example.com/shop');
+    process.env.DEVELOPMENT_OPERATIONS_SOURCE = 'https://github.com/example/orders';
+    try {
+      assert.equal((await labelsOf({ environment: 'green' }))[label], 'https://github.com/example/orders');
+    } finally {
+      delete process.env.DEVELOPMENT_OPERATIONS_SOURCE;
+    }
+  });
+
   it('registers nothing when the configuration is wrong', async () => {
     const recording = await record({ stack: 'dev' });
     await assert.rejects(run('dev', { registry: '{}' }), (error: Error) => {
