@@ -173,7 +173,7 @@ export class TestEnvironment {
       await mkdir(folder);
       await cp(join(root, 'Pulumi.yaml'), join(folder, 'Pulumi.yaml'));
     }
-    const program = args[0] !== 'stack' && args[0] !== 'state';
+    const program = !['stack', 'state', 'cancel'].includes(args[0] ?? '');
     const file = program ? ['--config-file', this.configFile] : [];
     const { exitCode, all, stdout } = await execa('pulumi', [...args, '--stack', stack, '--non-interactive', ...file], {
       cwd: program ? root : folder,
