@@ -89,9 +89,9 @@ describe('the workflow docker-image', function () {
   });
 
   after(async () => {
-    await environment?.remove();
-    await application?.remove();
-    await packages?.stop();
+    // Each of them, whatever happens to the others.
+    const ends = await Promise.allSettled([packages?.stop(), environment?.remove(), application?.remove()]);
+    for (const end of ends) if (end.status === 'rejected') throw end.reason;
   });
 
   it('builds with a package of the private registry, and hands on digests that can be pulled', async () => {
