@@ -108,6 +108,19 @@ describe('ImageBuild', () => {
     ]);
   });
 
+  it('does not know, in a preview, the digest of an image that may be missing and is', async () => {
+    const missing: ImageBuildArguments = { ...built, mode: 'existing', mayBeMissing: true };
+    const refuse = (message: string) => () => {
+      // The way of an error through gRPC.
+      throw Object.assign(new Error(message), { details: message });
+    };
+    const main = () => resolved(new ImageBuild('orders', missing).images.main);
+    await record({ preview: true });
+    assert.equal((await main()).value, `registry.example.com/team/orders@${DIGEST}`);
+    await record({ preview: true, call: refuse('the image "orders:dev" does not exist') });
+    assert.equal((await main()).value, UNKNOWN);
+  });
+
   it('hands on nothing for an image that a targeted update leaves out', async () => {
     await record({ outputs: { 'docker-build:index:Image': () => ({ digest: undefined }) } });
     assert.deepEqual(await resolved(new ImageBuild('orders', built).images.main), { value: '', secret: false });

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { instance } from '@viz-js/viz';
 import fc from 'fast-check';
 import { toDot, toOverviewDot } from '../../workflows/graph/dot.ts';
+import { toMermaid } from '../../workflows/graph/mermaid.ts';
 import { type Edge, type GraphResource, withoutImplied } from '../../workflows/graph/model.ts';
 
 const urn = (type: string, name: string): string => `urn:pulumi:local::project::${type}::${name}`;
@@ -87,6 +88,37 @@ describe('scripts/graph', () => {
       }),
       { numRuns: 50 },
     );
+  });
+
+  it('draws what a plan does with the components as a diagram, in colours and words', () => {
+    const done = new Map([
+      [role.urn, 'delete'],
+      [schema.urn, 'create'],
+      [job.urn, 'create'],
+      [lone.urn, 'create'],
+    ] as const);
+    const text = toMermaid(all, done) ?? '';
+    assert.match(text, /^```mermaid\nflowchart LR\n/);
+    assert.match(text, /\["PostgresDatabase orders-database<br>1 new, 1 deleted"\]:::delete\n/);
+    assert.match(text, /\["Application orders<br>1 new"\]:::update\n/, 'what is there changes when something is added');
+    assert.match(text, /\["RandomPet lone<br>1 new"\]:::create\n/);
+    assert.match(toMermaid(all, new Map()) ?? '', /\["Application orders"\]:::same\n/);
+    assert.match(toDot(all, done), /label="Role\\nreader", fillcolor="#ffa8a8"/);
+    assert.match(toDot(all, done), /label="Deployment\\ndeployment", fillcolor="#f8f9fa"/);
+  });
+
+  it('keeps a name in a diagram a name, and draws none that is too large', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', maxLength: 40 }), (name) => {
+        const text = toMermaid([component('odd:Odd', `x${name}`)], new Map()) ?? '';
+        const [, , node = ''] = text.split('\n');
+        assert.match(node, /^ {2}n0\["Odd x[\p{L}\p{N} .,/_-]*"\]:::same$/u);
+        assert.equal(text.split('\n').length, toMermaid([component('odd:Odd', 'x')], new Map())?.split('\n').length);
+      }),
+    );
+    const many = Array.from({ length: 200 }, (_, index) => component('odd:Odd', `odd-${index}`));
+    assert.equal(toMermaid(many, new Map()), undefined);
+    assert.equal(toMermaid([], new Map()), undefined);
   });
 
   it('leaves out arrows without changing what can be reached, in cycles as well', () => {

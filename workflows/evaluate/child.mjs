@@ -4,6 +4,7 @@
  * loader of TypeScript would need further processes.
  */
 import { createHash } from 'node:crypto';
+import { createRequire } from 'node:module';
 import { Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 
@@ -28,8 +29,10 @@ Socket.prototype.connect = () => {
   throw new Error('the evaluation has no network');
 };
 
-const pulumi = (await import('@pulumi/pulumi')).default;
-const settings = (await import('@pulumi/pulumi/runtime/settings.js')).default;
+// The copy of the SDK that the program has.
+const require = createRequire(request.program);
+const pulumi = require('@pulumi/pulumi');
+const settings = require('@pulumi/pulumi/runtime/settings.js');
 
 /** The operations API is built from this repository, whatever the application's is. */
 const contentOf = (/** @type {string} */ name) => (name.startsWith('operations-api-') ? '' : request.content);

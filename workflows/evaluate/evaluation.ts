@@ -3,7 +3,7 @@
 import { realpathSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { execa } from 'execa';
 import { parse } from 'yaml';
 import { bundledProgram } from '../../scripts/bundle.mjs';
@@ -46,17 +46,23 @@ export async function evaluate(root: string, stack: string, content: string): Pr
     await mkdir(dirname(join(folder, name)), { recursive: true });
     await writeFile(join(folder, name), text);
   }
-  const program = await bundledProgram(PROJECT);
+  // By its real path, which is below that of the modules: a link to them could not be read.
+  const [file, version] = (await bundledProgram(PROJECT)).split('?');
+  const program = `${pathToFileURL(realpathSync(fileURLToPath(file ?? ''))).href}?${version ?? ''}`;
   const request = { program, stack, values, secretKeys, content, root: folder };
-  const { exitCode, stdout, stderr, timedOut } = await execa(process.execPath, limits(folder, program), {
-    cwd: folder,
-    extendEnv: false,
-    env: { ...variables, DEVELOPMENT_OPERATIONS_ROOT: folder, DEVELOPMENT_OPERATIONS_CONFINED: 'true' },
-    input: JSON.stringify(request),
-    reject: false,
-    maxBuffer: 256 << 20,
-    timeout: TIMEOUT_MS,
-  });
+  const { exitCode, stdout, stderr, timedOut } = await execa(
+    process.execPath,
+    limits(folder, realpathSync(join(PROJECT, 'node_modules'))),
+    {
+      cwd: folder,
+      extendEnv: false,
+      env: { ...variables, DEVELOPMENT_OPERATIONS_ROOT: folder, DEVELOPMENT_OPERATIONS_CONFINED: 'true' },
+      input: JSON.stringify(request),
+      reject: false,
+      maxBuffer: 256 << 20,
+      timeout: TIMEOUT_MS,
+    },
+  );
   const answer = answerOf(stdout);
   if (!answer) {
     const why = timedOut ? `no answer in ${TIMEOUT_MS / 1000} seconds` : stderr.trim().slice(-2000);
@@ -73,24 +79,10 @@ export async function evaluate(root: string, stack: string, content: string): Pr
  * Node's permissions: no process, no thread, nothing written, and of files only the program and the configuration
  * (https://nodejs.org/api/permissions.html).
  */
-function limits(folder: string, program: string): string[] {
+function limits(folder: string, modules: string): string[] {
   const flag = process.allowedNodeEnvironmentFlags.has('--permission') ? '--permission' : '--experimental-permission';
-  const modules = join(PROJECT, 'node_modules');
-  const readable = [
-    folder,
-    modules,
-    realpathSync(modules),
-    dirname(fileURLToPath(program)),
-    import.meta.dirname,
-    join(PROJECT, 'package.json'),
-    join(PROJECT, 'main.mjs'),
-  ];
-  return [
-    flag,
-    '--no-warnings',
-    ...[...new Set(readable)].map((path) => `--allow-fs-read=${path}`),
-    join(import.meta.dirname, 'child.mjs'),
-  ];
+  const readable = [folder, modules, import.meta.dirname].map((path) => `--allow-fs-read=${path}`);
+  return [flag, '--no-warnings', ...readable, join(import.meta.dirname, 'child.mjs')];
 }
 
 async function configOf(folder: string, stack: string): Promise<Record<string, unknown>> {

@@ -66,7 +66,7 @@ export class GitHub {
         issue_number: pullRequest,
         per_page: 100,
       });
-      const own = all.find(({ body: text, user }) => text?.startsWith(htmlMark(mark)) && isOwn(user?.login));
+      const own = ownOf(all.filter(({ body: text }) => text?.startsWith(htmlMark(mark))));
       if (!own && onlyIfThere) return undefined;
       const { data } = own
         ? await this.octokit.issues.updateComment({ ...this.repo, comment_id: own.id, body: marked })
@@ -146,9 +146,10 @@ export class GitHub {
   }
 }
 
-/** On GitHub an app writes it, and only apps have a name with brackets; on a laptop whoever has the token. */
-function isOwn(login = ''): boolean {
-  return login.endsWith('[bot]') || process.env.GITHUB_ACTIONS !== 'true';
+/** On GitHub an app writes it, and only apps have a name with brackets; on a laptop it may be whoever has the token. */
+function ownOf<T extends { readonly user: { readonly login: string } | null }>(comments: readonly T[]): T | undefined {
+  const byApp = comments.find(({ user }) => user?.login.endsWith('[bot]'));
+  return byApp ?? (process.env.GITHUB_ACTIONS === 'true' ? undefined : comments[0]);
 }
 
 function htmlMark(mark: string): string {

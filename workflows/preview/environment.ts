@@ -3,6 +3,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { failureOf } from '../engine/failures.ts';
 import { runEngine } from '../engine/run.ts';
 import { type Stack, withStack } from '../engine/stack.ts';
 import { readTarget, type Target } from '../engine/target.ts';
@@ -61,6 +62,9 @@ async function preview(stack: Stack, { environment, version }: PreviewOptions): 
       refresh: state !== undefined,
       args: [`--save-plan=${planFile}`],
     });
+    // Without its cluster a preview goes on, with a warning, and takes everything for new.
+    const impossible = failureOf(run, target);
+    if (impossible) throw impossible;
     const failed = run.exitCode !== 0;
     const resources = failed ? [] : await plannedResources(planFile, state, run.steps);
     const drawn = diagram(resources, run.steps);
