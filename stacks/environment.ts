@@ -1,4 +1,4 @@
-import type * as pulumi from '@pulumi/pulumi';
+import * as pulumi from '@pulumi/pulumi';
 import { Application } from '../components/application/application.ts';
 import { digestOf } from '../components/kubernetes/fingerprint.ts';
 import { ResourceFiles } from '../components/manifests/resourceFiles.ts';
@@ -30,8 +30,11 @@ export interface ApplicationOutputs {
 /** The outputs of the stack `environment`. */
 export interface EnvironmentOutputs {
   readonly namespace: pulumi.Output<string>;
-  /** What `OPERATIONS_VERSION` named when it was deployed; absent when it named nothing. */
-  readonly version?: string;
+  /**
+   * What `OPERATIONS_VERSION` named when it was deployed; absent when it named nothing. There when all applications are
+   * rolled out, so that a version that failed never takes the place of the one before.
+   */
+  readonly version?: pulumi.Output<string>;
   readonly applications: Readonly<Record<string, ApplicationOutputs>>;
   readonly gateway?: GatewayOutputs;
   readonly operationsApi?: OperationsApiOutputs;
@@ -62,14 +65,15 @@ export function deployEnvironment(settings: Settings): EnvironmentOutputs {
   const shared = { settings, namespace, pullSecret, images, imageProviders: builders, kubernetes, postgresql };
   const applications = Object.entries(configuration.applications)
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, application]) => [name, createApplication(name, application, shared)] as const);
+    .map(([name, application]) => ({ name, ...createApplication(name, application, shared) }));
   const operationsApi = createOperationsApi(shared);
   const gateway = createGateway(shared, operationsApi);
   const { version } = settings;
+  const rolledOut = pulumi.all(applications.map(({ deploymentName }) => deploymentName));
   return {
     namespace,
-    ...(version && { version }),
-    applications: Object.fromEntries(applications),
+    ...(version && { version: rolledOut.apply(() => version) }),
+    applications: Object.fromEntries(applications.map(({ name, outputs }) => [name, outputs])),
     ...(gateway && { gateway }),
     ...(operationsApi && { operationsApi: operationsApi.outputs }),
   };
@@ -94,13 +98,23 @@ function createPullSecret(
   return new RegistrySecret('registry', { namespace, registries }, { provider }).secretName;
 }
 
-function createApplication(name: string, application: ApplicationConfiguration, shared: Shared): ApplicationOutputs {
+/** One application, as far as the stack tells of it. */
+interface MadeApplication {
+  readonly outputs: ApplicationOutputs;
+  readonly deploymentName: pulumi.Output<string>;
+}
+
+function createApplication(name: string, application: ApplicationConfiguration, shared: Shared): MadeApplication {
   const images = shared.images[name] ?? {};
   const database = createApplicationDatabase(name, application, shared);
   const secrets = createSecrets(name, application, shared);
   const resources = createResourceFiles(name, shared);
-  const { url } = createWorkloads(name, application, shared, { database, secrets, resources });
-  return { url, healthPath: application.healthPath, images, ...(database && { database: databaseOutputs(database) }) };
+  const { url, deploymentName } = createWorkloads(name, application, shared, { database, secrets, resources });
+  const { healthPath } = application;
+  return {
+    outputs: { url, healthPath, images, ...(database && { database: databaseOutputs(database) }) },
+    deploymentName,
+  };
 }
 
 function createApplicationDatabase(

@@ -79,6 +79,8 @@ export interface ApplicationArguments {
 export class Application extends pulumi.ComponentResource {
   /** Address of the Service; undefined until its load balancer has one. */
   readonly url: pulumi.Output<string | undefined>;
+  /** Name of the Deployment, there when its pods are ready. */
+  readonly deploymentName: pulumi.Output<string>;
   readonly serviceName: pulumi.Output<string>;
   /** Name of the migrations Job, if there are migrations. */
   readonly migrationsJobName: pulumi.Output<string> | undefined;
@@ -88,9 +90,10 @@ export class Application extends pulumi.ComponentResource {
     refuse(`Application "${name}"`, findings(name, args));
     super('development-operations:application:Application', name, {}, options);
     const migrations = args.migrations && this.createMigrations(name, args, args.migrations);
-    this.createDeployment(name, args, migrations);
+    const deployment = this.createDeployment(name, args, migrations);
     const service = this.createService(name, args);
     this.migrationsJobName = migrations?.metadata.name;
+    this.deploymentName = deployment.metadata.name;
     this.serviceName = service.metadata.name;
     this.url = pulumi
       .all([service.metadata, service.status])

@@ -28,10 +28,18 @@ async function check(live: KubernetesObject, context: AwaitContext): Promise<Ver
   const settled = getString(progressing, 'reason') === 'NewReplicaSetAvailable' || progressing === undefined;
   if (complete && (isConditionTrue(live, 'Available') || wanted === 0) && settled) return claims(live, context);
   const status = `${Math.min(available, updated)} of ${wanted} pods available`;
-  if (getString(progressing, 'reason') === 'ProgressDeadlineExceeded')
+  if (getString(progressing, 'reason') === 'ProgressDeadlineExceeded' && !isStale(progressing, live, context))
     return { ready: false, status, reasons, failed: true };
   const problem = context.waiting ? await firstProblem(live, context) : undefined;
   return { ready: false, status: problem === undefined ? status : `${status}; ${problem}`, reasons };
+}
+
+/** The controller has not judged the new pods yet: what it says is of those before. */
+function isStale(progressing: unknown, live: KubernetesObject, { before }: AwaitContext): boolean {
+  if (before === undefined) return false;
+  const template = (object: KubernetesObject) => JSON.stringify(get(object, 'spec', 'template'));
+  const same = JSON.stringify(progressing) === JSON.stringify(condition(before, 'Progressing'));
+  return same && template(live) !== template(before);
 }
 
 /** Claims that the pods mount must be bound; those that wait for a first consumer are, once pods run. */
