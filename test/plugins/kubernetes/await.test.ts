@@ -186,6 +186,21 @@ describe('kubernetes plugin: waiting', function () {
     assert.match(reasons, /container "main" ended with exit code 3 \(Error\): no database/);
   });
 
+  it('a Deployment whose last rollout missed its deadline is waited for anew when its pods are others', async () => {
+    const object = (image: string, progressDeadlineSeconds: number): PropertyMap =>
+      workload('Deployment', 'mended', { replicas: 1, progressDeadlineSeconds, template: template('mended', image) });
+    const first = object('a:1', 2);
+    const { inputs: old } = await client.check(T.deployment, 'mended', first);
+    const failing = initFailure(create(T.deployment, first, 50));
+    await playKubelet('mended', 1, container({ waiting: { reason: 'CrashLoopBackOff', message: 'back-off 10s' } }));
+    const { id, state } = await failing;
+    const existing = { id, state, inputs: old };
+    const { inputs } = await client.check(T.deployment, 'mended', object('a:2', 60), old);
+    const update = client.update(T.deployment, 'mended', existing, inputs, { timeoutSeconds: 50 });
+    const [updated] = await Promise.all([update, playKubelet('mended', 1, READY, 'a:2')]);
+    assert.equal(getMap(unwrapMap(updated.state), 'status').availableReplicas, 1);
+  });
+
   it("a Job is ready when complete; a failed one tells its reason and its pod's", async () => {
     const job = (name: string): PropertyMap => ({
       apiVersion: 'batch/v1',
