@@ -1,6 +1,7 @@
 import { mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { EventLog } from '../../engineEvents/eventLog.ts';
 import type { EngineEvent } from '../../engineEvents/steps.ts';
 import { Cli, type CliResult } from './cli.ts';
@@ -25,6 +26,9 @@ interface Parts {
   readonly gate?: Gate;
 }
 
+/** How long a program may take to notice that its engine is gone, in milliseconds. */
+const LINGER = 5_000;
+
 /** One call of the CLI that runs a program, with what it needs: a folder, the program's server, its event log. */
 export class EngineCall {
   #program: Program | undefined;
@@ -43,7 +47,10 @@ export class EngineCall {
 
   async #start(args: readonly string[], stack: string | undefined): Promise<Parts> {
     const folder = await callFolder(this.settings.salt);
-    const served = await serveProgram(async () => (await this.#program?.()) ?? {});
+    const served = await serveProgram(async () => {
+      if (!this.#program) throw new Error('the engine asked for a program before there was one');
+      return await this.#program();
+    });
     const gate = stack === undefined ? await Gate.make(cliHome(), folder) : undefined;
     const all = [
       ...args,
@@ -88,16 +95,21 @@ export class EngineCall {
     }
   }
 
-  /** Ends what still runs, and takes the folder away. */
-  async close(): Promise<void> {
-    if (this.#closed) return;
+  /**
+   * Ends what still runs, and takes the folder away.
+   *
+   * @returns whether the program has ended too: one that goes on must not meet another one in this process.
+   */
+  async close(): Promise<boolean> {
+    const parts = this.#closed ? undefined : await this.#parts.catch(() => undefined);
     this.#closed = true;
-    const parts = await this.#parts.catch(() => undefined);
-    if (!parts) return;
+    if (!parts) return true;
     parts.cli.kill();
     parts.served.close();
     await parts.gate?.remove();
     await rm(parts.folder, { recursive: true, force: true });
+    const lingers = sleep(LINGER, false, { ref: false });
+    return await Promise.race([parts.served.ended.then(() => true), lingers]);
   }
 }
 
@@ -147,6 +159,8 @@ function cliEnvironment(providers: string): NodeJS.ProcessEnv {
     PULUMI_HOME: cliHome(),
     PULUMI_STACK: undefined,
     PULUMI_DEBUG_PROVIDERS: providers === '' ? undefined : providers,
+    // It collects its garbage less often: a sixth less work for 30 MiB.
+    GOGC: '300',
     PULUMI_SKIP_UPDATE_CHECK: 'true',
     PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: 'true',
     // Without it the CLI knows no --event-log.

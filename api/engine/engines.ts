@@ -28,12 +28,18 @@ export interface Call {
 export class Engines {
   #next: EngineCall | undefined;
   #closed = false;
+  #spent = false;
 
   constructor(private readonly settings: CallSettings) {}
 
+  /** Whether a program goes on whose engine is gone. */
+  get spent(): boolean {
+    return this.#spent;
+  }
+
   /** Starts the engine for the next `up`, unless there is one. */
   prepare(): void {
-    if (this.#closed) return;
+    if (this.#closed || this.#spent) return;
     this.#next ??= new EngineCall(this.settings, COMMANDS.up);
   }
 
@@ -54,7 +60,7 @@ export class Engines {
       if (!result) throw new Error('the engine ended before it began');
       return result;
     } finally {
-      await call.close();
+      await this.#close(call);
     }
   }
 
@@ -70,8 +76,12 @@ export class Engines {
     try {
       return await call?.run(stack, program, signal, onEvent);
     } finally {
-      await call?.close();
+      if (call) await this.#close(call);
     }
+  }
+
+  async #close(call: EngineCall): Promise<void> {
+    if (!(await call.close())) this.#spent = true;
   }
 
   async close(): Promise<void> {

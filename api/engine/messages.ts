@@ -31,6 +31,8 @@ export interface RunResult {
   readonly aborted: boolean;
   /** Whether the CLI was ended by a signal that this service did not send. */
   readonly killed: boolean;
+  /** Whether the runner must not run another program. */
+  readonly spent: boolean;
 }
 
 export type FromRunner =

@@ -10,7 +10,7 @@ import { runCli } from './cli.ts';
 import { type Engine, EngineEnded, EngineError, type EngineRequest } from './engine.ts';
 import type { Command, RunMessage, RunResult } from './messages.ts';
 import { Runners } from './runners.ts';
-import { type PendingOperation, PROJECT, StateTable } from './state.ts';
+import { type PendingOperation, PROJECT, STATE_ENVIRONMENT, StateTable } from './state.ts';
 
 /** Its copies become the stacks of new databases. */
 const TEMPLATE = 'template';
@@ -122,6 +122,7 @@ class RunnerPool implements Engine {
       PULUMI_HOME: join(this.#home, 'home'),
       PULUMI_BINARY: this.#binary(),
       PULUMI_SKIP_UPDATE_CHECK: 'true',
+      ...STATE_ENVIRONMENT,
       PGOPTIONS: SESSION_OPTIONS,
       // Neither is the engine's business.
       API_ENCRYPTION_KEY: undefined,
@@ -205,7 +206,8 @@ class RunnerPool implements Engine {
   }
 
   async recover(request: EngineRequest): Promise<void> {
-    if (!(await this.#state.read(request.stack))) return;
+    // The lock of a run that died at the very end outlives its stack.
+    await this.#made(request.stack);
     succeeded(await this.#run('recover', request, false));
   }
 

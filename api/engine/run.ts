@@ -8,6 +8,7 @@ import type { CallSettings } from './call.ts';
 import type { CliResult } from './cli.ts';
 import type { Engines } from './engines.ts';
 import type { RunMessage, RunResult } from './messages.ts';
+import { INCOMPLETE } from './program.ts';
 import { recoverStack } from './recover.ts';
 
 /** One run of the engine on one stack. */
@@ -43,12 +44,16 @@ export class Run {
             signal,
             (event) => this.#take(event),
           );
+    const errors = this.#problems(result);
+    // Nobody's fault but the connection's: as if it had been ended from outside.
+    const lost = errors.length > 0 && errors.every((error) => error.includes(INCOMPLETE));
     return {
       steps: [...this.#steps.values()],
       credentials: this.#credentials,
-      errors: this.#problems(result),
+      errors,
       aborted: signal.aborted,
-      killed: result?.killed === true && !signal.aborted,
+      killed: (result?.killed === true || lost) && !signal.aborted,
+      spent: this.engines.spent,
     };
   }
 
@@ -57,6 +62,9 @@ export class Run {
     const { code, stderr, stdout } = result;
     const said = this.#errors.length > 0 ? this.#errors : [stderr.trim() || stdout.trim().slice(-2000)];
     const errors = scrub(said, this.#secrets);
+    // The engine has its reasons to leave the program, and tells them.
+    const reasons = errors.filter((error) => !error.includes(INCOMPLETE));
+    if (reasons.length > 0) return reasons;
     return errors.length > 0 ? errors : [`the engine ended with exit code ${code}`];
   }
 

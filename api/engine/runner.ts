@@ -47,6 +47,7 @@ export async function createRunner(send: (message: FromRunner) => void): Promise
           errors: [(error as Error).message],
           aborted: abort.signal.aborted,
           killed: false,
+          spent: true,
         };
       } finally {
         aborts.delete(message.id);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { gunzipSync } from 'node:zlib';
 import pg from 'pg';
 import { EngineError } from '../../../api/engine/engine.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
@@ -92,7 +93,11 @@ describe('the engine of the operations API', function () {
     const graph = await started.engine.graph(request.stack);
     assert.ok(graph.nodes.length >= 10 && graph.edges.length >= 10);
     const rows = await postgres.query<{ data: unknown }>('SELECT data FROM pulumi_state', { database: 'operations' });
-    const state = rows.map(({ data }) => Buffer.from((data as { data: string }).data, 'base64').toString()).join('\n');
+    const contents = rows.map(({ data }) => Buffer.from((data as { data: string }).data, 'base64'));
+    const state = contents
+      .map((content) => (content[0] === 0x1f ? gunzipSync(content) : content).toString())
+      .join('\n');
+    assert.match(state, /database-role-application/);
     for (const secret of [application.PGPASSWORD, migrations.PGPASSWORD, postgres.password]) {
       assert.ok(secret && !state.includes(secret), 'a password is readable in the state');
     }
@@ -185,6 +190,7 @@ describe('the engine of the operations API', function () {
     const request = requestFor(wantedDatabase('waited'));
     await until('an engine waits', () => engines().length === 1);
     killEngines();
+    await until('it is gone', () => engines().length === 0);
     await started.engine.apply(request);
     await until('an engine waits', () => engines().length === 1);
     await postgres.query(
