@@ -269,7 +269,10 @@ describe('the workflow preview', () => {
     const result = await act(event, folder);
     assert.equal(result.exitCode, 0, result.output);
     const jobs = Object.entries(result.jobs).map(([name, outcome]) => `${name.split('/').at(-1)}: ${outcome}`);
-    assert.deepEqual(jobs.sort(), ['evaluate: success', 'preview: skipped']);
+    assert.deepEqual(
+      jobs.filter((job) => !job.endsWith(': skipped')),
+      ['evaluate: success'],
+    );
     const summary = result.summaries.join('\n');
     assert.match(summary, /\*\*1\*\* to change, \d+ unchanged · from the configuration alone/);
     assert.match(summary, /- spec\.replicas: 1\n\+ spec\.replicas: 3/);

@@ -30,7 +30,7 @@ type Answer = { readonly variables: string[] } & (
 );
 
 const PROJECT = resolve(import.meta.dirname, '../..');
-const TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = 300_000;
 
 /**
  * Evaluates the environment that a folder configures.
