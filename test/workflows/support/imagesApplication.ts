@@ -99,12 +99,8 @@ export async function createImagesApplication(): Promise<ImagesApplication> {
     registry,
     configure,
     async remove() {
-      for (const target of ['main', 'migrations']) {
-        // What docker keeps of what it has built and pushed.
-        const tag = `${REGISTRY_ADDRESS}/${path(target)}:images`;
-        await execa('docker', ['image', 'rm', '--force', tag], { env: dockerEnvironment(context), reject: false });
-        await removeRepository(registry, path(target));
-      }
+      await removeFromDocker(`${REGISTRY_ADDRESS}/${prefix}/*`, dockerEnvironment(context));
+      for (const target of ['main', 'migrations']) await removeRepository(registry, path(target));
       await application.remove();
     },
   };
@@ -115,6 +111,15 @@ const MANIFESTS = [
   'application/vnd.oci.image.manifest.v1+json',
   'application/vnd.docker.distribution.manifest.v2+json',
 ].join(', ');
+
+/** What docker keeps of what it has built and pushed: tags, and references by digest. */
+async function removeFromDocker(repositories: string, env: Readonly<Record<string, string>>): Promise<void> {
+  const format = '{{.Repository}}:{{.Tag}} {{.Repository}}@{{.Digest}}';
+  const list = ['image', 'ls', '--digests', '--filter', `reference=${repositories}`, '--format', format];
+  const { stdout } = await execa('docker', list, { env });
+  const names = stdout.split(/\s+/).filter((name) => name !== '' && !name.includes('<none>'));
+  if (names.length > 0) await execa('docker', ['image', 'rm', '--force', ...new Set(names)], { env, reject: false });
+}
 
 async function removeRepository(registry: ImagesApplication['registry'], path: string): Promise<void> {
   const answer = await registry('GET', `${path}/tags/list`);
