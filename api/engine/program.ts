@@ -70,7 +70,7 @@ class ProgramServer extends LanguageServer {
       if (answered) return;
       answered = true;
       const { store, told } = this.#run;
-      // The SDK leaves them open.
+      // The SDK leaves them open: a third of a MiB for each run.
       store?.settings.monitor?.close();
       store?.settings.engine?.close();
       this.#ended();

@@ -8,10 +8,7 @@ import type { FromRunner, RunMessage, RunResult, ToRunner } from './messages.ts'
 
 /** After this time an aborted run is ended with its process, in milliseconds. */
 const ABORT_LIMIT = 15_000;
-/**
- * A runner that has done so many runs is replaced: each leaves about a third of a MiB in the SDK's own memory, which
- * remembers every program.
- */
+/** A runner that has done so many runs is replaced: what the SDK or a plugin may leave behind must not add up. */
 const MOST_RUNS = 150;
 /** Pause before a runner that ended by itself is replaced, in milliseconds: one that cannot start must not spin. */
 const PAUSE = 200;
