@@ -67,8 +67,8 @@ describe('the workflow docker-image', function () {
       workflow: '.github/workflows/images.yml',
       event: push(),
       secrets: {
-        PULUMI_BACKEND_URL: environment.env.PULUMI_BACKEND_URL ?? '',
-        PULUMI_CONFIG_PASSPHRASE: environment.passphrase,
+        OPERATIONS_BACKEND: environment.env.PULUMI_BACKEND_URL ?? '',
+        OPERATIONS_PASSPHRASE: environment.passphrase,
         NPM_INSTALL_TOKEN: token,
         REGISTRY_PASSWORD: environment.secrets.DEVOPS_REGISTRY_PASSWORD ?? '',
       },
