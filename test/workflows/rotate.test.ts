@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { ageText, parseAge } from '../../workflows/rotate/age.ts';
 import { carriedAlong, unexpected } from '../../workflows/rotate/carried.ts';
@@ -140,7 +141,10 @@ describe('the workflow rotate', () => {
       key.data,
     );
     assert.notEqual(await pods(), podsBefore);
-    assert.equal((await fetch(`${await environment.url()}/readyz`)).status, 200);
+    // A pod of before that is ending may still be asked for a moment, and cannot connect any more.
+    const ready = async () => (await fetch(`${await environment.url()}/readyz`).catch(() => undefined))?.status;
+    for (const deadline = Date.now() + 30_000; (await ready()) !== 200 && Date.now() < deadline; ) await sleep(250);
+    assert.equal(await ready(), 200);
     const seen = `${result.output}\n${shown}`;
     for (const value of [...Object.values(before), ...Object.values(after), ...Object.values(environment.secrets)]) {
       assert.ok(!seen.includes(value), 'a password was shown');
