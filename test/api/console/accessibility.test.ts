@@ -140,11 +140,14 @@ describe('the console is accessible', function () {
       const background = () => page.evaluate('getComputedStyle(document.documentElement).backgroundColor');
       const light = await background();
       await page.getByLabel('Theme').selectOption('dark');
+      // The page takes the theme after the next paint.
+      const painted = (other: string) =>
+        page.waitForFunction(`${other} getComputedStyle(document.documentElement).backgroundColor`);
+      await painted(`${JSON.stringify(light)} !==`);
       const dark = await background();
-      assert.notEqual(dark, light);
       await page.reload();
       await page.getByRole('button', { name: 'Sign out' }).waitFor();
-      assert.equal(await background(), dark);
+      await painted(`${JSON.stringify(dark)} ===`);
       assert.deepEqual(await violations(page), []);
     } finally {
       await page.close();
