@@ -17,7 +17,8 @@ export function scrub(texts: readonly string[], secrets: readonly string[]): str
 // biome-ignore lint/suspicious/noControlCharactersInRegex: terminals' colours begin with the escape character
 const COLOURS = /<\{%.*?%\}>|\u001b\[[0-9;]*m/g;
 
-function withoutSecrets(text: string, secrets: readonly string[]): string {
+/** Leaves out each of `secrets` that has at least four characters: shorter ones would hide what is none. */
+export function withoutSecrets(text: string, secrets: readonly string[]): string {
   return secrets
     .filter((secret) => secret.length >= 4)
     .reduce((rest, secret) => rest.replaceAll(secret, '[secret]'), text);

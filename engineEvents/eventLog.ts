@@ -11,6 +11,25 @@ export class EventLog {
     private readonly onEvent: (event: EngineEvent) => void,
   ) {}
 
+  /**
+   * Reads while `work` lasts, and what is left after it.
+   *
+   * @param interval milliseconds between two looks
+   */
+  async follow<T>(interval: number, work: () => Promise<T>): Promise<T> {
+    let reading: Promise<void> = Promise.resolve();
+    const timer = setInterval(() => {
+      reading = reading.then(() => this.read());
+    }, interval);
+    try {
+      return await work();
+    } finally {
+      clearInterval(timer);
+      await reading;
+      await this.read();
+    }
+  }
+
   /** Reads on to the present end; an incomplete last line waits for the next time. */
   async read(): Promise<void> {
     const size = await stat(this.file).then(

@@ -81,18 +81,7 @@ export class EngineCall {
       // It has begun nothing.
       cli.kill();
     }
-    const log = new EventLog(eventsOf(folder), onEvent);
-    let reading: Promise<void> = Promise.resolve();
-    const tail = setInterval(() => {
-      reading = reading.then(() => log.read());
-    }, TAIL);
-    try {
-      return await cli.end(signal);
-    } finally {
-      clearInterval(tail);
-      await reading;
-      await log.read();
-    }
+    return await new EventLog(eventsOf(folder), onEvent).follow(TAIL, () => cli.end(signal));
   }
 
   /**
@@ -161,7 +150,6 @@ function cliEnvironment(providers: string): NodeJS.ProcessEnv {
     PULUMI_DEBUG_PROVIDERS: providers === '' ? undefined : providers,
     // It collects its garbage less often: a sixth less work for 30 MiB.
     GOGC: '300',
-    PULUMI_SKIP_UPDATE_CHECK: 'true',
     PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: 'true',
     // Without it the CLI knows no --event-log.
     PULUMI_DEBUG_COMMANDS: 'true',

@@ -72,18 +72,15 @@ describe('the workflow deploy', () => {
   const image = async () => (await deployment()).spec.template.spec.containers[0]?.image ?? '';
 
   async function run(version: string): Promise<ActResult> {
-    const { OPERATIONS_VARIABLES, PULUMI_BACKEND_URL, PULUMI_CONFIG_PASSPHRASE, ...machine } = environment.env;
     return await runAct({
       application,
       workflow: '.github/workflows/deploy.yml',
       event: dispatch({ environment: environment.name, version }),
       secrets: {
         GITHUB_TOKEN: 'token-of-the-run',
-        OPERATIONS_BACKEND: PULUMI_BACKEND_URL ?? '',
-        OPERATIONS_PASSPHRASE: PULUMI_CONFIG_PASSPHRASE ?? '',
-        OPERATIONS_VARIABLES: OPERATIONS_VARIABLES ?? '',
+        ...environment.callerSecrets,
       },
-      environment: { ...machine, ...(await engineEnvironment()), GITHUB_RUN_ID: String(randomInt(1e9)) },
+      environment: { ...environment.machine, ...(await engineEnvironment()), GITHUB_RUN_ID: String(randomInt(1e9)) },
     });
   }
 

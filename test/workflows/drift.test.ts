@@ -56,12 +56,10 @@ describe('the workflow drift', function () {
       event: schedule(),
       secrets: {
         GITHUB_TOKEN: TOKEN,
-        OPERATIONS_BACKEND: environment.env.PULUMI_BACKEND_URL ?? '',
-        OPERATIONS_PASSPHRASE: environment.passphrase,
-        OPERATIONS_VARIABLES: environment.env.OPERATIONS_VARIABLES ?? '',
+        ...environment.callerSecrets,
       },
       variables: { WATCHED_ENVIRONMENT: environment.name },
-      environment: { ...runner(environment), ...(await engineEnvironment()), GITHUB_API_URL: github.url },
+      environment: { ...environment.machine, ...(await engineEnvironment()), GITHUB_API_URL: github.url },
     });
 
     assert.equal(run.exitCode, 0, run.output);
@@ -225,14 +223,6 @@ describe('the issue of the workflow drift', () => {
     assert.equal(issueTitle({ ...drift, notDeployed: [one] }), 'Drift in staging: 1 resource not deployed');
   });
 });
-
-/** What of the machine the runner of a workflow has; nothing of it is secret. */
-function runner({ env }: TestEnvironment): Record<string, string> {
-  const names = Object.keys(env).filter((name) =>
-    /^(DEVOPS_|PULUMI_DEBUG_PROVIDERS|DEVELOPMENT_OPERATIONS_)/.test(name),
-  );
-  return Object.fromEntries(names.map((name) => [name, env[name] ?? '']));
-}
 
 /** Takes the state's lock as another run would, and proves that the engine minds it; returns its folder. */
 async function lockState(environment: TestEnvironment): Promise<string> {

@@ -84,7 +84,6 @@ describe('the workflow preview', () => {
 
   /** @param path folder that is looked through for programs first */
   async function act(event: Event, path = ''): Promise<ActResult> {
-    const { OPERATIONS_VARIABLES, PULUMI_BACKEND_URL, PULUMI_CONFIG_PASSPHRASE, ...machine } = environment.env;
     const engine = await engineEnvironment();
     return await runAct({
       application,
@@ -92,14 +91,12 @@ describe('the workflow preview', () => {
       event,
       secrets: {
         GITHUB_TOKEN: TOKEN,
-        OPERATIONS_BACKEND: PULUMI_BACKEND_URL ?? '',
-        OPERATIONS_PASSPHRASE: PULUMI_CONFIG_PASSPHRASE ?? '',
-        OPERATIONS_VARIABLES: OPERATIONS_VARIABLES ?? '',
+        ...environment.callerSecrets,
       },
       environment: {
-        ...machine,
+        ...environment.machine,
         ...engine,
-        ...(path && { PATH: `${path}:${engine.PATH ?? machine.PATH ?? ''}` }),
+        ...(path && { PATH: `${path}:${engine.PATH ?? environment.machine.PATH ?? ''}` }),
         GITHUB_API_URL: github.url,
         GITHUB_RUN_ID: String(randomInt(1e9)),
       },

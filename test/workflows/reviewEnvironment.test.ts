@@ -77,11 +77,9 @@ describe('the workflow review-environment', function () {
       event,
       secrets: {
         GITHUB_TOKEN: TOKEN,
-        OPERATIONS_BACKEND: environment.env.PULUMI_BACKEND_URL ?? '',
-        OPERATIONS_PASSPHRASE: environment.passphrase,
-        OPERATIONS_VARIABLES: environment.env.OPERATIONS_VARIABLES ?? '',
+        ...environment.callerSecrets,
       },
-      environment: { ...runner(environment), ...(await engineEnvironment()), GITHUB_API_URL: github.url },
+      environment: { ...environment.machine, ...(await engineEnvironment()), GITHUB_API_URL: github.url },
     });
 
   /** What is in the cluster and on the server of one pull request's environment. */
@@ -323,14 +321,6 @@ function template({ name, config }: TestEnvironment): string {
   };
   const entries = Object.entries(values).map(([key, value]) => [`development-operations:${key}`, value]);
   return stringify({ config: Object.fromEntries(entries) });
-}
-
-/** What of the machine the runner of a workflow has; nothing of it is secret. */
-function runner({ env }: TestEnvironment): Record<string, string> {
-  const names = Object.keys(env).filter((name) =>
-    /^(DEVOPS_|PULUMI_DEBUG_PROVIDERS|DEVELOPMENT_OPERATIONS_)/.test(name),
-  );
-  return Object.fromEntries(names.map((name) => [name, env[name] ?? '']));
 }
 
 function close({ state }: GitHubStandIn, number: number): void {

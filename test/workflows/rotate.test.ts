@@ -107,7 +107,6 @@ describe('the workflow rotate', () => {
     await age(40, ['application', 'migrations']);
     const [before, podsBefore] = [await passwords(), await pods()];
     const key = await environment.object<{ data: object }>('secret', 'orders-secrets');
-    const { OPERATIONS_VARIABLES, PULUMI_BACKEND_URL, PULUMI_CONFIG_PASSPHRASE, ...machine } = environment.env;
     const result = await runAct({
       application,
       workflow: '.github/workflows/rotate.yml',
@@ -115,11 +114,9 @@ describe('the workflow rotate', () => {
       variables: { ROTATED_ENVIRONMENT: environment.name },
       secrets: {
         GITHUB_TOKEN: 'token-of-the-run',
-        OPERATIONS_BACKEND: PULUMI_BACKEND_URL ?? '',
-        OPERATIONS_PASSPHRASE: PULUMI_CONFIG_PASSPHRASE ?? '',
-        OPERATIONS_VARIABLES: OPERATIONS_VARIABLES ?? '',
+        ...environment.callerSecrets,
       },
-      environment: { ...machine, ...(await engineEnvironment()), GITHUB_RUN_ID: String(randomInt(1e9)) },
+      environment: { ...environment.machine, ...(await engineEnvironment()), GITHUB_RUN_ID: String(randomInt(1e9)) },
     });
     assert.equal(result.exitCode, 0, result.output);
     assert.equal(result.value('rotated'), '2');

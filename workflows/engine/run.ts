@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { scrub } from '../../engineEvents/errorTexts.ts';
+import { scrub, withoutSecrets } from '../../engineEvents/errorTexts.ts';
 import { EventLog } from '../../engineEvents/eventLog.ts';
 import type { Step, StepOperation } from '../../engineEvents/model.ts';
 import { type EngineEvent, stepOf } from '../../engineEvents/steps.ts';
@@ -13,7 +13,7 @@ import { failureOf } from './failures.ts';
 import type { Target } from './target.ts';
 
 /** `look` is a refresh that writes nothing down. */
-export type EngineCommand = 'preview' | 'up' | 'refresh' | 'look' | 'destroy';
+export type EngineCommand = 'preview' | 'up' | 'look' | 'destroy';
 
 export interface EngineOptions {
   /** Reads what is live before it is compared with the program's wishes. Default false. */
@@ -40,11 +40,13 @@ export interface EngineRun {
 const COMMANDS: Readonly<Record<EngineCommand, readonly string[]>> = {
   preview: ['preview'],
   up: ['up', '--yes', '--skip-preview'],
-  refresh: ['refresh', '--yes', '--skip-preview'],
   // With the program, so that clusters and servers are reached as the configuration says today.
   look: ['refresh', '--preview-only', '--run-program'],
   destroy: ['destroy', '--yes', '--skip-preview'],
 };
+
+/** How often the event log is looked at while the engine runs, in milliseconds. */
+const TAIL = 200;
 
 /** Texts of the engine that tell nothing about the environment. */
 const UNIMPORTANT = /using pulumi-(resource|language)-\S+ from|new version of Pulumi|PULUMI_DEBUG_COMMANDS/;
@@ -72,19 +74,11 @@ export async function runEngine(
       ...(options.args ?? []),
       `--event-log=${log}`,
     ];
-    const child = pulumi(target, args, { show: true });
     const reader = new EventLog(log, (event) => {
       events.take(event);
       options.onEvent?.(event);
     });
-    let reading: Promise<void> = Promise.resolve();
-    const tail = setInterval(() => {
-      reading = reading.then(() => reader.read());
-    }, 200);
-    const result = await child;
-    clearInterval(tail);
-    await reading;
-    await reader.read();
+    const result = await reader.follow(TAIL, async () => await pulumi(target, args, { show: true }));
     const run = events.result(result.exitCode ?? 255, `${result.stderr}\n${result.stdout}`);
     const impossible = run.exitCode === 0 ? undefined : failureOf(run, target);
     if (impossible) throw impossible;
@@ -103,8 +97,7 @@ export function pulumi(target: Target, args: readonly string[], { show = false, 
   const stack = ['--stack', target.stack, '--non-interactive', '--color=never'];
   const file = config ? ['--config-file', target.configFile] : [];
   const line = function* (text: unknown) {
-    const [clean = ''] = [withoutSecrets(String(text), target.secrets)];
-    yield clean;
+    yield withoutSecrets(String(text), target.secrets);
   };
   return execa('pulumi', [...args, ...stack, ...file], {
     cwd: target.project,
@@ -116,10 +109,6 @@ export function pulumi(target: Target, args: readonly string[], { show = false, 
     stdout: show ? [line, 'pipe', 'inherit'] : 'pipe',
     stderr: show ? [line, 'pipe', 'inherit'] : 'pipe',
   });
-}
-
-function withoutSecrets(text: string, secrets: readonly string[]): string {
-  return secrets.reduce((rest, secret) => rest.replaceAll(secret, '[secret]'), text);
 }
 
 class Events {

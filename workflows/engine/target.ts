@@ -78,7 +78,6 @@ export async function readTarget(
       ...variables,
       ...(await pulumiEnvironment(project, stack)),
       DEVELOPMENT_OPERATIONS_ROOT: folder,
-      PULUMI_SKIP_UPDATE_CHECK: 'true',
     },
     secrets: [passphrase, ...Object.values(variables)].filter((value) => value.length >= 4),
   };

@@ -112,6 +112,21 @@ export class TestEnvironment {
     return `orders_${this.name}`;
   }
 
+  /** What of `env` the runner of a workflow has from its machine; nothing of it is secret. */
+  get machine(): Record<string, string> {
+    const { OPERATIONS_VARIABLES: _, PULUMI_BACKEND_URL: __, PULUMI_CONFIG_PASSPHRASE: ___, ...machine } = this.env;
+    return machine;
+  }
+
+  /** The secrets of the example's repository, as its callers hand them to the workflows. */
+  get callerSecrets(): Record<string, string> {
+    return {
+      OPERATIONS_BACKEND: this.env.PULUMI_BACKEND_URL ?? '',
+      OPERATIONS_PASSPHRASE: this.passphrase,
+      OPERATIONS_VARIABLES: this.env.OPERATIONS_VARIABLES ?? '',
+    };
+  }
+
   /** Writes `config` to `Pulumi.<name>.yaml`; what the CLI added to it stays. */
   async save(): Promise<void> {
     const before = existsSync(this.configFile) ? (parse(await readFile(this.configFile, 'utf8')) as object) : {};
