@@ -4,6 +4,7 @@ import {
   buildRootFileSystem,
   NGINX_ROOT,
   NODE_ROOT,
+  NODE_VERSION,
   type RootFileSystem,
   releaseName,
 } from './baseImages/rootFileSystem.ts';
@@ -16,7 +17,7 @@ import { type Context, type Health, LocalError, type Service } from './service.t
 import { cacheDirectory } from './toolchain.ts';
 
 const NAME = 'base-images';
-const NODE_MAJOR = process.versions.node.split('.')[0] ?? '';
+const NODE_MAJOR = NODE_VERSION.split('.')[0] ?? '';
 const DAY_MS = 24 * 60 * 60 * 1000;
 const PATH = 'ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
@@ -40,7 +41,7 @@ const NODE: BaseImage = {
   root: NODE_ROOT,
   changes: [
     PATH,
-    `ENV NODE_VERSION=${process.versions.node}`,
+    `ENV NODE_VERSION=${NODE_VERSION}`,
     // node has a list of authorities of its own.
     'ENV NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt',
     'CMD ["node"]',

@@ -6,6 +6,7 @@ import { EventLog } from '../../engineEvents/eventLog.ts';
 import type { EngineEvent } from '../../engineEvents/steps.ts';
 import { Cli, type CliResult } from './cli.ts';
 import { Gate } from './gate.ts';
+import { SECRETS_PROVIDER } from './keyService.ts';
 import { type Program, type ServedProgram, serveProgram } from './program.ts';
 import { PROJECT } from './state.ts';
 
@@ -13,8 +14,8 @@ import { PROJECT } from './state.ts';
 const TAIL = 50;
 
 export interface CallSettings {
-  /** Encryption salt that all stacks share. */
-  readonly salt: string;
+  /** The key of all stacks' secrets, as the key service has encrypted it. */
+  readonly encryptedKey: string;
   /** Plugins that run, `name:port,…`. */
   readonly providers: string;
 }
@@ -46,7 +47,7 @@ export class EngineCall {
   }
 
   async #start(args: readonly string[], stack: string | undefined): Promise<Parts> {
-    const folder = await callFolder(this.settings.salt);
+    const folder = await callFolder(this.settings.encryptedKey);
     const served = await serveProgram(async () => {
       if (!this.#program) throw new Error('the engine asked for a program before there was one');
       return await this.#program();
@@ -103,11 +104,11 @@ export class EngineCall {
 }
 
 /** A project of its own for each call: two at once must not meet in a file. */
-export async function callFolder(salt: string): Promise<string> {
+export async function callFolder(encryptedKey: string): Promise<string> {
   const folder = await realpath(await mkdtemp(join(tmpdir(), 'run-')));
   await Promise.all([
     writeFile(join(folder, 'Pulumi.yaml'), `name: ${PROJECT}\nruntime: nodejs\n`),
-    writeFile(configOf(folder), `encryptionsalt: ${salt}\n`),
+    writeFile(configOf(folder), `secretsprovider: ${SECRETS_PROVIDER}\nencryptedkey: ${encryptedKey}\n`),
   ]);
   return folder;
 }
@@ -134,7 +135,7 @@ function eventsOf(folder: string): string {
 }
 
 function configOf(folder: string): string {
-  return join(folder, 'salt.yaml');
+  return join(folder, 'secrets.yaml');
 }
 
 /** The CLI's home is set by who started this process. */

@@ -8,12 +8,13 @@ import type { Step } from '../model.ts';
 import type { ApiSettings } from '../settings.ts';
 import { runCli } from './cli.ts';
 import { type Engine, EngineEnded, EngineError, type EngineRequest } from './engine.ts';
+import { type KeyService, SECRETS_PROVIDER, startKeyService } from './keyService.ts';
 import type { Command, RunMessage, RunResult } from './messages.ts';
 import { Runners } from './runners.ts';
 import { type PendingOperation, PROJECT, STATE_ENVIRONMENT, StateTable } from './state.ts';
 
-/** Its copies become the stacks of new databases. */
-const TEMPLATE = 'template';
+/** Its copies become the stacks of new databases. The one without "keyed" is of services whose stacks name a passphrase. */
+const TEMPLATE = 'template-keyed';
 /** Key of the advisory lock under which the template is made. */
 const TEMPLATE_LOCK = 7_203_114_512;
 
@@ -56,6 +57,7 @@ class RunnerPool implements Engine {
   readonly #environment: NodeJS.ProcessEnv;
   #home = '';
   #runners: Runners | undefined;
+  #keys: KeyService | undefined;
 
   constructor(private readonly options: EngineOptions) {
     const environment = options.environment ?? process.env;
@@ -66,23 +68,27 @@ class RunnerPool implements Engine {
   /** Loads the plugins, makes the table and the template where they are not there. */
   async prepare(): Promise<void> {
     this.#home = await mkdtemp(join(tmpdir(), 'engine-'));
+    this.#keys = await startKeyService(this.#environment.API_STATE_PASSPHRASE ?? '');
     const client = await this.options.pool.connect();
     try {
       await client.query('SELECT pg_advisory_lock($1)', [TEMPLATE_LOCK]);
-      const there = (await this.#state.exists()) && (await this.#state.salt(TEMPLATE)) !== undefined;
+      const there = (await this.#state.exists()) && (await this.#state.encryptedKey(TEMPLATE)) !== undefined;
       if (!there) await this.#createTemplate();
+      await this.#state.keepNoCopies();
       await client.query('SELECT pg_advisory_unlock($1)', [TEMPLATE_LOCK]);
     } finally {
       client.release();
     }
-    const salt = await this.#state.salt(TEMPLATE);
-    if (salt === undefined) throw new Error(`the stack "${TEMPLATE}" has no encryption salt: delete it from the state`);
+    const encryptedKey = await this.#state.encryptedKey(TEMPLATE);
+    if (encryptedKey === undefined) {
+      throw new Error(`the stack "${TEMPLATE}" has no encrypted key: delete it from the state`);
+    }
     const { runner, settings, mostRuns, log } = this.options;
     this.#runners = new Runners({
       file: runner ?? new URL(runnerFile(import.meta.url), import.meta.url),
       folder: this.#home,
       size: settings.concurrency ?? 2,
-      environment: { ...this.#childEnvironment(), RUNNER_SALT: salt },
+      environment: { ...this.#childEnvironment(), RUNNER_ENCRYPTED_KEY: encryptedKey },
       mostRuns,
       log,
     });
@@ -94,7 +100,14 @@ class RunnerPool implements Engine {
     const project = `name: ${PROJECT}\nruntime: nodejs\n`;
     await mkdir(directory, { recursive: true });
     await writeFile(join(directory, 'Pulumi.yaml'), project);
-    const args = ['stack', 'init', TEMPLATE, '--no-select', '--secrets-provider=passphrase', '--non-interactive'];
+    const args = [
+      'stack',
+      'init',
+      TEMPLATE,
+      '--no-select',
+      `--secrets-provider=${SECRETS_PROVIDER}`,
+      '--non-interactive',
+    ];
     const env = this.#childEnvironment();
     const { code, stderr } = await runCli(this.#binary(), args, {
       cwd: directory,
@@ -113,12 +126,16 @@ class RunnerPool implements Engine {
     // The password comes from PGPASSWORD: an address would be repeated in messages.
     const address = new URL(`postgres://${PGHOST}:${PGPORT ?? 5432}/${encodeURIComponent(PGDATABASE ?? '')}`);
     address.username = encodeURIComponent(PGUSER ?? '');
+    // One round trip for each statement of the CLI's driver, in place of two.
+    address.searchParams.set('binary_parameters', 'yes');
     if (PGSSLMODE) address.searchParams.set('sslmode', PGSSLMODE);
     if (PGSSLROOTCERT) address.searchParams.set('sslrootcert', PGSSLROOTCERT);
     return {
       ...this.#environment,
       PULUMI_BACKEND_URL: address.href,
+      // For stacks of before there was a key service; their next change encrypts them anew.
       PULUMI_CONFIG_PASSPHRASE: this.#environment.API_STATE_PASSPHRASE,
+      ...this.#keys?.environment,
       PULUMI_HOME: join(this.#home, 'home'),
       PULUMI_BINARY: this.#binary(),
       PULUMI_SKIP_UPDATE_CHECK: 'true',
@@ -218,6 +235,7 @@ class RunnerPool implements Engine {
 
   async close(): Promise<void> {
     await this.#runners?.close();
+    this.#keys?.close();
     if (this.#home !== '') await rm(this.#home, { recursive: true, force: true });
   }
 }

@@ -11,10 +11,10 @@ import type { RunMessage } from './messages.ts';
  */
 export async function recoverStack(
   { stack, pending }: Pick<RunMessage, 'stack' | 'pending'>,
-  salt: string,
+  encryptedKey: string,
   signal: AbortSignal,
 ): Promise<CliResult | undefined> {
-  const folder = await callFolder(salt);
+  const folder = await callFolder(encryptedKey);
   try {
     // It fails where there is no lock.
     await callCli(folder, ['cancel', '--yes'], stack, signal);

@@ -27,6 +27,7 @@ export class Run {
   ) {
     this.#secrets = [
       process.env.PULUMI_CONFIG_PASSPHRASE,
+      process.env.VAULT_SERVER_TOKEN,
       process.env.PGPASSWORD,
       message.program.server.password,
     ].filter((secret) => secret !== undefined && secret !== '') as string[];
@@ -37,7 +38,7 @@ export class Run {
     const { command } = message;
     const result =
       command === 'recover'
-        ? await recoverStack(message, this.settings.salt, signal)
+        ? await recoverStack(message, this.settings.encryptedKey, signal)
         : await this.engines.run(
             { command, refresh: message.refresh, stack: message.stack },
             () => this.#program(),

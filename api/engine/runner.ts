@@ -17,7 +17,7 @@ export interface Runner {
   prepare(): void;
 }
 
-/** Starts the plugins; the environment of the process holds the backend's address, the passphrase and the salt. */
+/** Starts the plugins; the environment of the process holds the backend's address, the key service's, and the key of the secrets. */
 export async function createRunner(send: (message: FromRunner) => void): Promise<Runner> {
   // Nobody reads the hash of a tenant's password, and at the usual cost it takes a tenth of a second for each.
   setBcryptCost(4);
@@ -26,7 +26,7 @@ export async function createRunner(send: (message: FromRunner) => void): Promise
     WARM.map(async (name) => [name, (await startServer(await PLUGINS[name]())).port] as const),
   );
   const settings = {
-    salt: process.env.RUNNER_SALT ?? '',
+    encryptedKey: process.env.RUNNER_ENCRYPTED_KEY ?? '',
     providers: servers.map(([name, port]) => `${name}:${port}`).join(','),
   };
   const engines = new Engines(settings);

@@ -12,7 +12,7 @@ interface StoredStack {
   readonly checkpoint: {
     readonly stack: string;
     readonly latest?: {
-      readonly secrets_providers?: { readonly type: string; readonly state?: { readonly salt?: string } };
+      readonly secrets_providers?: { readonly type: string; readonly state?: { readonly encryptedkey?: string } };
       readonly resources?: readonly StoredResource[];
       readonly pending_operations?: readonly PendingOperation[];
     };
@@ -81,6 +81,22 @@ export class StateTable {
     return rows[0]?.found === true;
   }
 
+  /**
+   * Before each of its some fifty saves in a run the engine copies the row to one that ends in `.bak`, as if it were a file
+   * that may be half written. A row is written whole or not at all, so these copies are not kept.
+   */
+  async keepNoCopies(): Promise<void> {
+    const { rows } = await this.pool.query(
+      "SELECT FROM pg_catalog.pg_trigger WHERE tgname = 'no_copies' AND tgrelid = 'public.pulumi_state'::regclass",
+    );
+    if (rows.length > 0) return;
+    await this.pool.query(`
+      CREATE OR REPLACE FUNCTION public.discard_row() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+      CREATE TRIGGER no_copies BEFORE INSERT ON public.pulumi_state
+        FOR EACH ROW WHEN (NEW.key LIKE '%.bak') EXECUTE FUNCTION public.discard_row();
+      DELETE FROM public.pulumi_state WHERE key LIKE '%.bak'`);
+  }
+
   /** SHA-256 of the stack's resources, without times: the same while nothing was applied. */
   async version(stack: string): Promise<string> {
     const resources = ((await this.read(stack))?.checkpoint.latest?.resources ?? []).map(
@@ -89,8 +105,9 @@ export class StateTable {
     return createHash('sha256').update(JSON.stringify(resources)).digest('hex');
   }
 
-  async salt(stack: string): Promise<string | undefined> {
-    return (await this.read(stack))?.checkpoint.latest?.secrets_providers?.state?.salt;
+  /** The key of a stack's secrets, as the key service has encrypted it. */
+  async encryptedKey(stack: string): Promise<string | undefined> {
+    return (await this.read(stack))?.checkpoint.latest?.secrets_providers?.state?.encryptedkey;
   }
 
   /** Makes an empty stack as a copy of `template`, unless it is there. */

@@ -39,6 +39,22 @@ interface Held {
   spoil(): void;
 }
 
+/**
+ * One message for the server: a round trip for each statement would be half of a short transaction's time. A time limit
+ * for statements would end the wait for a lock as if the statement were slow.
+ */
+function beginSql(locks: readonly string[]): string {
+  return [
+    'BEGIN',
+    'SET LOCAL statement_timeout = 0',
+    `SET LOCAL lock_timeout = '${LOCK_TIMEOUT_SECONDS}s'`,
+    ...locks
+      .map(lockKey)
+      .sort()
+      .map((key) => `SELECT pg_catalog.pg_advisory_xact_lock(${key})`),
+  ].join('; ');
+}
+
 export class Server {
   readonly #pools: Pools;
   #info: Promise<ServerInfo> | undefined;
@@ -116,12 +132,8 @@ export class Server {
   ): Promise<T> {
     return this.#attempt(signal, () =>
       this.#with(database, signal, async ({ session, spoil }) => {
-        const keys = locks.map(lockKey).sort();
-        await session.query('BEGIN');
         try {
-          // A time limit for statements would end the wait for a lock as if the statement were slow.
-          await session.query(`SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '${LOCK_TIMEOUT_SECONDS}s'`);
-          for (const key of keys) await session.query('SELECT pg_catalog.pg_advisory_xact_lock($1)', [key]);
+          await session.query(beginSql(locks));
           const result = await work(session);
           signal.throwIfAborted();
           await session.tidy(() => session.query('COMMIT'));

@@ -43,19 +43,20 @@ async function standing(session: Session, role: string, version: number): Promis
 }
 
 /**
- * Runs `work` while the connected role acts for each of `roles` that exists. A superuser needs nothing for it. Outside a
- * transaction the caller holds the locks of the roles.
+ * Runs `work` while the connected role acts for each of `roles` that exists. A superuser needs nothing for it, and is not
+ * asked which they are. Outside a transaction the caller holds the locks of the roles.
  */
 export async function actingFor<T>(
   session: Session,
   info: ServerInfo,
-  roles: readonly string[],
+  roles: readonly string[] | (() => Promise<readonly string[]>),
   work: () => Promise<T>,
 ): Promise<T> {
   if (info.superuser) return work();
   const granted: string[] = [];
   const paused: string[] = [];
-  for (const role of [...new Set(roles)].filter((name) => name !== '' && name !== info.user).sort()) {
+  const named = typeof roles === 'function' ? await roles() : roles;
+  for (const role of [...new Set(named)].filter((name) => name !== '' && name !== info.user).sort()) {
     // A membership that somebody else has taken for a moment would be gone before it is used.
     await session.query('SELECT pg_catalog.pg_advisory_xact_lock($1)', [lockKey(roleLock(role))]);
     const found = await standing(session, role, info.version);

@@ -82,7 +82,8 @@ export class PostgresProvider implements Provider {
     if (request.preview) return { id: '', state: stateOf(definition, UNKNOWN, values) };
     const known = withoutUnknown(values);
     const context = this.#context(request.signal);
-    const id = await handler.create(context, known);
+    const { id, values: live } = await handler.create(context, known);
+    if (live) return { id, state: stateOf(definition, id, live) };
     try {
       const found = await handler.read(context, id, known);
       if (!found) throw new Error(`${id} was made, and is gone already: somebody else removed it`);
@@ -119,7 +120,8 @@ export class PostgresProvider implements Provider {
       return { state: stateOf(definition, id, { ...values, roles: values.roles ?? olds.roles ?? null }) };
     const known = withoutUnknown(values);
     const context = this.#context(request.signal);
-    await handler.update(context, olds, known);
+    const changed = await handler.update(context, olds, known);
+    if (changed?.values) return { state: stateOf(definition, changed.id, changed.values) };
     try {
       const found = await handler.read(context, request.id, known);
       return { state: stateOf(definition, found?.id ?? id, found?.values ?? known) };

@@ -31,7 +31,7 @@ export const database: Handler = {
       (session) => actingFor(session, info, [owner], () => session.run(createDatabaseSql(attributes))),
       locks,
     );
-    return attributes.name;
+    return { id: attributes.name };
   },
 
   async read(context, id, values) {
@@ -67,6 +67,7 @@ export const database: Handler = {
       },
       [...new Set([databaseLock(name), roleLock(owner), roleLock(before.owner ?? '')])],
     );
+    return undefined;
   },
 
   async delete(context, values) {

@@ -1,23 +1,13 @@
 /** postgresql.DefaultPrivileges: what a role grants on the objects that it makes from now on (`pg_default_acl`). */
 
 import type { PropertyMap } from '../../framework/values.ts';
-import type { Session } from '../connection.ts';
+import type { ServerInfo, Session } from '../connection.ts';
 import { actingFor } from '../membership.ts';
 import { boolean, optionalText, text, texts } from '../plain.ts';
 import { convergeDefaultSql, type DefaultPrivilegeChange, type LiveTarget, revokeDefaultSql } from '../sql/grant.ts';
 import { expandPrivileges, sameSet } from '../sql/privileges.ts';
-import { PUBLIC } from '../sql/quote.ts';
 import { notImportable } from './grantRole.ts';
-import { granteeOid } from './grantTargets.ts';
-import {
-  type Context,
-  change,
-  databaseExists,
-  databaseLock,
-  type Handler,
-  roleExists,
-  schemaExists,
-} from './handler.ts';
+import { type Changed, type Context, change, databaseLock, type Handler, lookUp, whereThere } from './handler.ts';
 
 /** `pg_default_acl.defaclobjtype`, and the same kind's letter for `acldefault`. */
 const OBJECT_TYPES: Readonly<Record<string, readonly [string, string]>> = {
@@ -30,61 +20,66 @@ const OBJECT_TYPES: Readonly<Record<string, readonly [string, string]>> = {
 };
 
 export const defaultPrivileges: Handler = {
-  async create(context, values) {
-    await converge(context, values);
-    return idOf(values);
-  },
+  create: converge,
 
   async read(context, id, values) {
     if (!values.role) throw notImportable(id);
-    const database = text(values, 'database');
-    if (!(await databaseExists(context, database))) return undefined;
     const info = await context.server.info(context.signal);
-    return context.server.session(database, context.signal, async (session) => {
-      const { privileges, ...rest } = defaultChange(values);
-      if (!(await isThere(session, rest))) return undefined;
-      const live = await liveDefaults(session, rest);
-      const wanted = expandPrivileges(rest.objectType, privileges, info.version);
-      if (live.privileges.length === 0 && wanted.length > 0) return undefined;
-      const same = sameSet(live.privileges, wanted);
-      return { id: idOf(values), values: same ? values : { ...values, privileges: [...live.privileges] } };
-    });
+    return whereThere(() =>
+      context.server.session(text(values, 'database'), context.signal, async (session) => {
+        const { privileges, ...rest } = defaultChange(values);
+        const grantee = await granteeThere(session, rest);
+        if (grantee === undefined) return undefined;
+        const live = await liveDefaults(session, rest, grantee);
+        const wanted = expandPrivileges(rest.objectType, privileges, info.version);
+        if (live.privileges.length === 0 && wanted.length > 0) return undefined;
+        return { id: idOf(values), values: liveValues(values, live, wanted) };
+      }),
+    );
   },
 
-  async update(context, _olds, values) {
-    await converge(context, values);
-  },
+  update: (context, _olds, values) => converge(context, values),
 
   async delete(context, values) {
     const database = text(values, 'database');
-    if (!(await databaseExists(context, database))) return;
     const { privileges, ...rest } = defaultChange(values);
-    await change(context, database, [databaseLock(database)], async (session, info) => {
-      if (!(await isThere(session, rest))) return;
+    const take = async (session: Session, info: ServerInfo) => {
+      const grantee = await granteeThere(session, rest);
+      if (grantee === undefined) return;
       const granted = expandPrivileges(rest.objectType, privileges, info.version);
-      const live = await liveDefaults(session, rest);
+      const live = await liveDefaults(session, rest, grantee);
       const taken = live.privileges.filter((privilege) => granted.includes(privilege)).sort();
       if (taken.length === 0) return;
       await actingFor(session, info, [rest.owner], () => session.run(revokeDefaultSql({ ...rest, privileges: taken })));
-    });
+    };
+    await whereThere(() => change(context, database, [databaseLock(database)], take));
   },
 };
 
-async function converge(context: Context, values: PropertyMap): Promise<void> {
+async function converge(context: Context, values: PropertyMap): Promise<Changed> {
   const { privileges, ...rest } = defaultChange(values);
   const database = text(values, 'database');
-  await change(context, database, [databaseLock(database)], async (session, info) => {
-    for (const role of [rest.owner, rest.role]) {
-      if (role === PUBLIC || (await roleExists(session, role))) continue;
-      throw new Error(`role "${role}" does not exist: create it first, or depend on the resource that creates it`);
+  return change(context, database, [databaseLock(database)], async (session, info) => {
+    const { oid } = await lookUp(session, [rest.owner, rest.role]);
+    const missing = [rest.owner, rest.role].find((role) => oid(role) === undefined);
+    if (missing !== undefined) {
+      throw new Error(`role "${missing}" does not exist: create it first, or depend on the resource that creates it`);
     }
+    const grantee = oid(rest.role) ?? 0;
     const wanted = expandPrivileges(rest.objectType, privileges, info.version);
-    const live = await liveDefaults(session, rest);
+    const live = await liveDefaults(session, rest, grantee);
     const statements = convergeDefaultSql(rest, live, wanted);
     await actingFor(session, info, [rest.owner], async () => {
       for (const statement of statements) await session.run(statement);
     });
+    const left = statements.length === 0 ? live : await liveDefaults(session, rest, grantee);
+    return { id: idOf(values), values: liveValues(values, left, wanted) };
   });
+}
+
+/** The privileges as they were written while they are what is there. */
+function liveValues(values: PropertyMap, { privileges }: LiveTarget, wanted: readonly string[]): PropertyMap {
+  return sameSet(privileges, wanted) ? values : { ...values, privileges: [...privileges] };
 }
 
 export function defaultChange(values: PropertyMap): DefaultPrivilegeChange {
@@ -108,22 +103,22 @@ function idOf(values: PropertyMap): string {
   ].join('_');
 }
 
-async function isThere(
+/** Oid of the grantee; undefined when it, the owner or the schema is gone. */
+async function granteeThere(
   session: Session,
   { owner, role, schema }: Omit<DefaultPrivilegeChange, 'privileges'>,
-): Promise<boolean> {
-  if (!(await roleExists(session, owner))) return false;
-  if (role !== PUBLIC && !(await roleExists(session, role))) return false;
-  return schema === undefined || (await schemaExists(session, schema));
+): Promise<number | undefined> {
+  const found = await lookUp(session, [owner, role], schema);
+  return found.schema && found.oid(owner) !== undefined ? found.oid(role) : undefined;
 }
 
 /** Without an entry for the whole database, PostgreSQL's own defaults hold (everyone may execute a function). */
 async function liveDefaults(
   session: Session,
-  { owner, role, schema, objectType }: Omit<DefaultPrivilegeChange, 'privileges'>,
+  { owner, schema, objectType }: Omit<DefaultPrivilegeChange, 'privileges'>,
+  grantee: number,
 ): Promise<LiveTarget> {
   const [entry, letter] = OBJECT_TYPES[objectType] ?? ['', ''];
-  const grantee = (await granteeOid(session, role)) ?? 0;
   const [row] = await session.query<LiveTarget & Record<string, unknown>>(
     `SELECT '' AS object, COALESCE(array_agg(a.privilege_type::text ORDER BY 1), '{}') AS privileges,
             COALESCE(array_agg(a.privilege_type::text ORDER BY 1) FILTER (WHERE a.is_grantable), '{}') AS grantable

@@ -3,7 +3,7 @@
 import type { PropertyMap } from '../../framework/values.ts';
 import { boolean, optionalText, text } from '../plain.ts';
 import { alterExtensionSql, createExtensionSql, dropExtensionSql, type ExtensionAttributes } from '../sql/schema.ts';
-import { type Context, change, databaseExists, databaseLock, type Handler, splitId } from './handler.ts';
+import { type Context, change, databaseLock, type Handler, splitId, whereThere } from './handler.ts';
 
 export const extension: Handler = {
   async create(context, values) {
@@ -11,15 +11,14 @@ export const extension: Handler = {
     await change(context, database, [databaseLock(database)], (session) =>
       session.run(createExtensionSql(extensionAttributes(values))),
     );
-    return `${database}.${text(values, 'name')}`;
+    return { id: `${database}.${text(values, 'name')}` };
   },
 
   async read(context, id, values) {
     const [database, name] = values.name
       ? [databaseOf(context, values), text(values, 'name')]
       : splitId(id, 'extension');
-    if (!(await databaseExists(context, database))) return undefined;
-    const live = await liveExtension(context, database, name);
+    const live = await whereThere(() => liveExtension(context, database, name));
     return live && { id: `${database}.${name}`, values: { ...values, ...live, database, name } };
   },
 
@@ -33,12 +32,13 @@ export const extension: Handler = {
         await session.run(statement);
       }
     });
+    return undefined;
   },
 
   async delete(context, values) {
     const database = databaseOf(context, values);
     const name = text(values, 'name');
-    if (!(await databaseExists(context, database)) || !(await liveExtension(context, database, name))) return;
+    if (!(await whereThere(() => liveExtension(context, database, name)))) return;
     await change(context, database, [databaseLock(database)], (session) =>
       session.run(dropExtensionSql(name, boolean(values, 'dropCascade'))),
     );

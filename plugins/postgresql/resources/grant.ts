@@ -7,51 +7,45 @@ import { actingFor } from '../membership.ts';
 import { boolean, text, texts } from '../plain.ts';
 import { convergeGrantSql, type GrantChange, takeGrantSql } from '../sql/grant.ts';
 import { allPrivileges, expandPrivileges, sameSet } from '../sql/privileges.ts';
-import { PUBLIC } from '../sql/quote.ts';
 import { notImportable } from './grantRole.ts';
-import { granteeOid, liveTargets, targetOf, targetOwners } from './grantTargets.ts';
-import {
-  type Context,
-  change,
-  databaseExists,
-  databaseLock,
-  type Handler,
-  roleExists,
-  schemaExists,
-} from './handler.ts';
+import { liveTargets, targetOf, targetOwners } from './grantTargets.ts';
+import { type Changed, type Context, change, databaseLock, type Handler, lookUp, whereThere } from './handler.ts';
 
 export const grant: Handler = {
-  async create(context, values) {
-    await converge(context, values);
-    return grantId(values);
-  },
+  create: converge,
 
   async read(context, id, values) {
     if (!values.role) throw notImportable(id);
-    if (!(await databaseExists(context, text(values, 'database')))) return undefined;
     const info = await context.server.info(context.signal);
-    return context.server.session(text(values, 'database'), context.signal, async (session) => {
-      if (!(await isThere(session, values))) return undefined;
-      return { id: grantId(values), values: { ...values, ...(await liveValues(session, info, values)) } };
-    });
+    return whereThere(() =>
+      context.server.session(text(values, 'database'), context.signal, async (session) => {
+        const grantee = await granteeThere(session, values);
+        if (grantee === undefined) return undefined;
+        return { id: grantId(values), values: await liveValues(session, info, values, grantee) };
+      }),
+    );
   },
 
-  async update(context, _olds, values) {
-    await converge(context, values);
-  },
+  update: (context, _olds, values) => converge(context, values),
 
   async delete(context, values) {
     const database = text(values, 'database');
-    if (!(await databaseExists(context, database))) return;
     const { privileges, ...rest } = grantChange(values);
-    await change(context, database, [databaseLock(database)], async (session, info) => {
-      if (!(await isThere(session, values))) return;
+    const take = async (session: Session, info: ServerInfo) => {
+      const grantee = await granteeThere(session, values);
+      if (grantee === undefined) return;
       const granted = expandPrivileges(rest.objectType, privileges, info.version);
-      const live = await liveTargets(session, rest, (await granteeOid(session, rest.role)) ?? 0);
-      await actingFor(session, info, await targetOwners(session, rest), async () => {
-        for (const statement of takeGrantSql(rest, live, granted)) await session.run(statement);
-      });
-    });
+      const statements = takeGrantSql(rest, await liveTargets(session, rest, grantee), granted);
+      await actingFor(
+        session,
+        info,
+        () => targetOwners(session, rest),
+        async () => {
+          for (const statement of statements) await session.run(statement);
+        },
+      );
+    };
+    await whereThere(() => change(context, database, [databaseLock(database)], take));
   },
 };
 
@@ -64,18 +58,24 @@ export function grantChange(values: PropertyMap): GrantChange {
   };
 }
 
-async function converge(context: Context, values: PropertyMap): Promise<void> {
+async function converge(context: Context, values: PropertyMap): Promise<Changed> {
   const { privileges, ...rest } = grantChange(values);
-  await change(context, rest.database, [databaseLock(rest.database)], async (session, info) => {
+  return change(context, rest.database, [databaseLock(rest.database)], async (session, info) => {
     const wanted = wantedPrivileges(rest.objectType, privileges, info);
-    const grantee = await granteeOid(session, rest.role);
+    const grantee = (await lookUp(session, [rest.role])).oid(rest.role);
     if (grantee === undefined) {
       throw new Error(`role "${rest.role}" does not exist: create it first, or depend on the resource that creates it`);
     }
     const live = await liveTargets(session, rest, grantee);
-    await actingFor(session, info, await targetOwners(session, rest), async () => {
-      for (const statement of convergeGrantSql(rest, live, wanted)) await session.run(statement);
-    });
+    await actingFor(
+      session,
+      info,
+      () => targetOwners(session, rest),
+      async () => {
+        for (const statement of convergeGrantSql(rest, live, wanted)) await session.run(statement);
+      },
+    );
+    return { id: grantId(values), values: await liveValues(session, info, values, grantee) };
   });
 }
 
@@ -89,29 +89,36 @@ function wantedPrivileges(objectType: string, privileges: readonly string[], inf
   );
 }
 
-async function isThere(session: Session, values: PropertyMap): Promise<boolean> {
+/** Oid of the grantee; undefined when it, or the schema that the grant is about, is gone. */
+async function granteeThere(session: Session, values: PropertyMap): Promise<number | undefined> {
   const role = text(values, 'role');
-  if (role !== PUBLIC && !(await roleExists(session, role))) return false;
   const { objectType, schema = '' } = targetOf(values);
-  return objectType === 'database' || objectType.startsWith('foreign_') || (await schemaExists(session, schema));
+  const everywhere = objectType === 'database' || objectType.startsWith('foreign_');
+  const found = await lookUp(session, [role], everywhere ? undefined : schema);
+  return found.schema ? found.oid(role) : undefined;
 }
 
 /**
  * The privileges as they were written while every object has just these, else those of the first that differs: what
  * makes the next update repair it. For columns, the columns that still have theirs.
  */
-async function liveValues(session: Session, info: ServerInfo, values: PropertyMap): Promise<PropertyMap> {
+async function liveValues(
+  session: Session,
+  info: ServerInfo,
+  values: PropertyMap,
+  grantee: number,
+): Promise<PropertyMap> {
   const target = targetOf(values);
   const wanted = expandPrivileges(target.objectType, texts(values, 'privileges'), info.version);
-  const live = await liveTargets(session, target, (await granteeOid(session, text(values, 'role'))) ?? 0);
+  const live = await liveTargets(session, target, grantee);
   if (target.objectType === 'column') {
     const kept = live.filter(({ privileges }) => wanted.every((privilege) => privileges.includes(privilege)));
-    return { columns: kept.map(({ object }) => object) };
+    return { ...values, columns: kept.map(({ object }) => object) };
   }
   const named = target.objects.length;
-  if (named > 0 && live.length < new Set(target.objects).size) return { privileges: [] };
+  if (named > 0 && live.length < new Set(target.objects).size) return { ...values, privileges: [] };
   const different = live.find(({ privileges }) => !sameSet(privileges, wanted));
-  return different === undefined ? {} : { privileges: [...different.privileges] };
+  return different === undefined ? values : { ...values, privileges: [...different.privileges] };
 }
 
 /**

@@ -15,7 +15,7 @@ export const grantRole: Handler = {
       if (live === undefined || (withAdminOption && !live.admin)) await session.run(grantRoleSql(membership));
       else if (live.admin && !withAdminOption) await session.run(revokeAdminOptionSql(membership));
     });
-    return idOf(role, granted, withAdminOption ?? false);
+    return { id: idOf(role, granted, withAdminOption ?? false) };
   },
 
   async read({ server, signal }, id, values) {
@@ -30,7 +30,7 @@ export const grantRole: Handler = {
   },
 
   // Every property asks for a replacement.
-  async update() {},
+  update: async () => undefined,
 
   async delete(context, values) {
     const membership = membershipOf(values);

@@ -4,7 +4,7 @@ import type { PropertyMap } from '../../framework/values.ts';
 import type { Session } from '../connection.ts';
 import { optionalText, text, texts } from '../plain.ts';
 import type { GrantTarget, LiveTarget } from '../sql/grant.ts';
-import { PUBLIC, routine } from '../sql/quote.ts';
+import { routine } from '../sql/quote.ts';
 
 /** The relations that GRANT … ON ALL TABLES and ALL SEQUENCES reach (PostgreSQL documentation, GRANT). */
 const RELATION_KINDS: Readonly<Record<string, readonly string[]>> = {
@@ -27,16 +27,6 @@ export function targetOf(values: PropertyMap): GrantTarget {
     objects: texts(values, 'objects'),
     columns: texts(values, 'columns'),
   };
-}
-
-/** Oid of a grantee, 0 for everyone; undefined when there is no such role. */
-export async function granteeOid(session: Session, role: string): Promise<number | undefined> {
-  if (role === PUBLIC) return 0;
-  const [row] = await session.query<{ oid: number }>(
-    'SELECT oid::int8::float8 AS oid FROM pg_catalog.pg_roles WHERE rolname = $1',
-    [role],
-  );
-  return row?.oid;
 }
 
 /** From a query with $1 the grantee's oid: name and acl of each object become its privileges. */

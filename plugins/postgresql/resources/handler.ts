@@ -2,6 +2,8 @@
 
 import type { PropertyMap } from '../../framework/values.ts';
 import type { Server, ServerInfo, Session } from '../connection.ts';
+import { errorCode } from '../errors.ts';
+import { PUBLIC } from '../sql/quote.ts';
 
 export { databaseLock, roleLock } from '../locks.ts';
 
@@ -16,12 +18,19 @@ export interface Found {
   readonly values: PropertyMap;
 }
 
+/** What a change has left behind: its id, and what there is, where it was looked at in the same transaction. */
+export interface Changed {
+  readonly id: string;
+  /** As in `Found`. @default unknown: `read` tells it */
+  readonly values?: PropertyMap;
+}
+
 export interface Handler {
-  /** Makes the resource and returns its id. */
-  create(context: Context, values: PropertyMap): Promise<string>;
+  /** Makes the resource. */
+  create(context: Context, values: PropertyMap): Promise<Changed>;
   /** What is there, or undefined when it is gone. `values` is the state, empty on import. */
   read(context: Context, id: string, values: PropertyMap): Promise<Found | undefined>;
-  update(context: Context, olds: PropertyMap, values: PropertyMap): Promise<void>;
+  update(context: Context, olds: PropertyMap, values: PropertyMap): Promise<Changed | undefined>;
   delete(context: Context, values: PropertyMap): Promise<void>;
 }
 
@@ -40,16 +49,39 @@ export async function roleExists(session: Session, role: string): Promise<boolea
   return (await session.query('SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = $1', [role])).length > 0;
 }
 
-export async function schemaExists(session: Session, schema: string): Promise<boolean> {
-  return (await session.query('SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1', [schema])).length > 0;
+/** invalid_catalog_name: https://www.postgresql.org/docs/current/errcodes-appendix.html */
+const NO_DATABASE = '3D000';
+
+/** What `work` returns, which is done in a database; undefined when that database is gone. */
+export async function whereThere<T>(work: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await work();
+  } catch (error) {
+    if (errorCode((error as Error).cause) === NO_DATABASE) return undefined;
+    throw error;
+  }
 }
 
-/** Asks in the provider's own database, so that nothing connects to a database that may be gone. */
-export async function databaseExists({ server, signal }: Context, database: string): Promise<boolean> {
-  const rows = await server.session(server.config.database, signal, (session) =>
-    session.query('SELECT 1 FROM pg_catalog.pg_database WHERE datname = $1', [database]),
+export interface Named {
+  /** Oid of a role; undefined when there is no such role. */
+  oid(role: string): number | undefined;
+  /** Whether there is that schema, where one was asked for. */
+  readonly schema: boolean;
+}
+
+/** Looks roles and a schema up in one question. Everyone (PUBLIC) has the oid 0. */
+export async function lookUp(session: Session, roles: readonly string[], schema?: string): Promise<Named> {
+  const [row] = await session.query<{ roles: { name: string; oid: number }[]; schema: boolean }>(
+    `SELECT ARRAY(SELECT pg_catalog.json_build_object('name', rolname, 'oid', oid::int8)
+                    FROM pg_catalog.pg_roles WHERE rolname = ANY($1)) AS roles,
+            EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = $2) AS schema`,
+    [roles, schema ?? ''],
   );
-  return rows.length > 0;
+  const oids = new Map<string, number>([
+    [PUBLIC, 0],
+    ...(row?.roles ?? []).map(({ name, oid }) => [name, oid] as const),
+  ]);
+  return { oid: (role) => oids.get(role), schema: schema === undefined || row?.schema === true };
 }
 
 export async function databaseOwner(session: Session, database: string): Promise<string> {

@@ -14,7 +14,7 @@ import {
   type RoleAttributes,
   releaseRoleSql,
 } from '../sql/role.ts';
-import { type Context, change, type Handler, roleLock } from './handler.ts';
+import { type Context, change, type Found, type Handler, roleLock } from './handler.ts';
 import { dependents, describeDependents } from './roleDependents.ts';
 import { parseSettings } from './roleSettings.ts';
 
@@ -25,17 +25,17 @@ export const role: Handler = {
     const info = await server.info(signal);
     const given = text(values, 'passwordWo') || text(values, 'password');
     const password = await passwordValue(given, attributes.name, info.passwordEncryption);
-    await change(context, server.config.database, [roleLock(attributes.name)], async (session) => {
+    return change(context, server.config.database, [roleLock(attributes.name)], async (session) => {
       for (const statement of createRoleSql(attributes, password)) await session.run(statement, secrets(password));
+      return changedRole(session, attributes.name, values);
     });
-    return attributes.name;
   },
 
   async read(context, id, values) {
     const name = text(values, 'name') || id;
     const live = await askRole(context, name, text(values, 'validUntil'));
     if (!live) return undefined;
-    return { id: live.name as string, values: { ...values, ...live, encryptedPassword: true } };
+    return foundRole(live, values);
   },
 
   async update(context, olds, values) {
@@ -47,7 +47,7 @@ export const role: Handler = {
     const written = text(olds, 'passwordWoVersion') !== text(values, 'passwordWoVersion') && text(values, 'passwordWo');
     const changed = text(olds, 'password') !== text(values, 'password') || md5Renamed ? text(values, 'password') : '';
     const password = await passwordValue(written || changed, next.name, info.passwordEncryption);
-    await change(context, server.config.database, [roleLock(old), roleLock(next.name)], async (session) => {
+    return change(context, server.config.database, [roleLock(old), roleLock(next.name)], async (session) => {
       const live = await liveRole(session, old, text(values, 'validUntil'));
       if (!live) throw new Error(`role "${old}" is not there any more: run pulumi refresh`);
       const before = roleAttributes(live);
@@ -55,6 +55,7 @@ export const role: Handler = {
       const roles = values.roles === null ? before.roles : next.roles;
       const statements = alterRoleSql(before, { ...next, roles }, password);
       for (const statement of statements) await session.run(statement, secrets(password));
+      return changedRole(session, next.name, values);
     });
   },
 
@@ -82,6 +83,17 @@ export const role: Handler = {
     }
   },
 };
+
+function foundRole(live: PropertyMap, values: PropertyMap): Found {
+  return { id: text(live, 'name'), values: { ...values, ...live, encryptedPassword: true } };
+}
+
+/** What a change of this transaction has made of a role. */
+async function changedRole(session: Session, name: string, values: PropertyMap): Promise<Found> {
+  const live = await liveRole(session, name, text(values, 'validUntil'));
+  if (!live) throw new Error(`role "${name}" was made, and is gone already: somebody else removed it`);
+  return foundRole(live, values);
+}
 
 /** REASSIGN OWNED and DROP OWNED work in one database at a time: here in all others that the role has something in. */
 async function releaseElsewhere(context: Context, name: string): Promise<void> {

@@ -1,7 +1,7 @@
 /** postgresql.Schema. */
 
 import type { PropertyMap } from '../../framework/values.ts';
-import type { Session } from '../connection.ts';
+import type { ServerInfo, Session } from '../connection.ts';
 import { actingFor } from '../membership.ts';
 import { boolean, maps, optionalText, text } from '../plain.ts';
 import {
@@ -16,30 +16,33 @@ import {
 import {
   type Context,
   change,
-  databaseExists,
   databaseLock,
   databaseOwner,
+  type Found,
   type Handler,
   resolveOwner,
   roleExists,
-  schemaExists,
   splitId,
+  whereThere,
 } from './handler.ts';
 
 export const schema: Handler = {
   async create(context, values) {
     const database = databaseOf(context, values);
     const attributes = schemaAttributes(values);
-    await change(context, database, [databaseLock(database)], async (session, info) => {
-      const owners = [await databaseOwner(session, database), attributes.owner ?? ''];
-      if (await schemaExists(session, attributes.name)) {
+    return change(context, database, [databaseLock(database)], async (session, info) => {
+      const current = await liveOwner(session, attributes.name);
+      const owners = async () => [
+        await databaseOwner(session, database),
+        attributes.owner ?? '',
+        await resolveOwner(session, current ?? ''),
+      ];
+      if (current !== undefined) {
         if (!boolean(values, 'ifNotExists', true)) {
           throw new Error(
             `schema "${attributes.name}" is in database "${database}" already: set ifNotExists, or import it`,
           );
         }
-        const current = (await liveOwner(session, attributes.name)) ?? '';
-        owners.push(await resolveOwner(session, current));
         await actingFor(session, info, owners, async () => {
           for (const statement of alterSchemaSql({ name: attributes.name, owner: current }, attributes)) {
             await session.run(statement);
@@ -53,27 +56,31 @@ export const schema: Handler = {
           for (const statement of grantPolicySql(attributes.name, policy)) await session.run(statement);
         }
       });
+      return foundSchema(values, database, attributes.name, (await liveOwner(session, attributes.name)) ?? '');
     });
-    return `${database}.${attributes.name}`;
   },
 
   async read(context, id, values) {
     const [database, name] = values.name ? [databaseOf(context, values), text(values, 'name')] : splitId(id, 'schema');
-    if (!(await databaseExists(context, database))) return undefined;
-    const owner = await context.server.session(database, context.signal, (session) => liveOwner(session, name));
-    if (owner === undefined) return undefined;
-    return { id: `${database}.${name}`, values: { policies: [], ...values, database, name, owner } };
+    const owner = await whereThere(() =>
+      context.server.session(database, context.signal, (session) => liveOwner(session, name)),
+    );
+    return owner === undefined ? undefined : foundSchema(values, database, name, owner);
   },
 
   async update(context, olds, values) {
     const database = databaseOf(context, olds);
     const old = text(olds, 'name');
     const next = schemaAttributes(values);
-    await change(context, database, [databaseLock(database)], async (session, info) => {
+    return change(context, database, [databaseLock(database)], async (session, info) => {
       const current = await liveOwner(session, old);
       if (current === undefined)
         throw new Error(`schema "${old}" is not in database "${database}" any more: run pulumi refresh`);
-      const owners = [await databaseOwner(session, database), await resolveOwner(session, current), next.owner ?? ''];
+      const owners = async () => [
+        await databaseOwner(session, database),
+        await resolveOwner(session, current),
+        next.owner ?? '',
+      ];
       await actingFor(session, info, owners, async () => {
         for (const statement of alterSchemaSql({ name: old, owner: current }, next)) await session.run(statement);
         for (const policy of removed(policies(olds), policies(values))) {
@@ -85,22 +92,26 @@ export const schema: Handler = {
           for (const statement of grantPolicySql(next.name, policy)) await session.run(statement);
         }
       });
+      return foundSchema(values, database, next.name, (await liveOwner(session, next.name)) ?? '');
     });
   },
 
   async delete(context, values) {
     const database = databaseOf(context, values);
     const name = text(values, 'name');
-    if (!(await databaseExists(context, database))) return;
-    await change(context, database, [databaseLock(database)], async (session, info) => {
+    const drop = async (session: Session, info: ServerInfo) => {
       const owner = await liveOwner(session, name);
       if (owner === undefined) return;
-      await actingFor(session, info, [await resolveOwner(session, owner)], () =>
-        session.run(dropSchemaSql(name, boolean(values, 'dropCascade'))),
-      );
-    });
+      const owners = async () => [await resolveOwner(session, owner)];
+      await actingFor(session, info, owners, () => session.run(dropSchemaSql(name, boolean(values, 'dropCascade'))));
+    };
+    await whereThere(() => change(context, database, [databaseLock(database)], drop));
   },
 };
+
+function foundSchema(values: PropertyMap, database: string, name: string, owner: string): Found {
+  return { id: `${database}.${name}`, values: { policies: [], ...values, database, name, owner } };
+}
 
 function databaseOf({ server }: Context, values: PropertyMap): string {
   return text(values, 'database') || server.config.database;
