@@ -1,9 +1,15 @@
-import { open, stat } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
+import { StringDecoder } from 'node:string_decoder';
 import type { EngineEvent } from './steps.ts';
+
+/** Read at once, in bytes. */
+const CHUNK = 64 * 1024;
 
 /** Reads the engine's event log while it is written: one JSON text a line. */
 export class EventLog {
-  #offset = 0;
+  readonly #buffer = Buffer.alloc(CHUNK);
+  readonly #decoder = new StringDecoder('utf8');
+  #handle: FileHandle | undefined;
   #rest = '';
 
   constructor(
@@ -18,40 +24,32 @@ export class EventLog {
    */
   async follow<T>(interval: number, work: () => Promise<T>): Promise<T> {
     let reading: Promise<void> = Promise.resolve();
-    const timer = setInterval(() => {
-      reading = reading.then(() => this.read());
-    }, interval);
+    const look = () => {
+      reading = reading.then(() => this.#read());
+      // It is waited for in the end.
+      reading.catch(() => undefined);
+    };
+    const timer = setInterval(look, interval);
     try {
       return await work();
     } finally {
       clearInterval(timer);
-      await reading;
-      await this.read();
+      look();
+      await reading.finally(() => this.#handle?.close());
     }
   }
 
   /** Reads on to the present end; an incomplete last line waits for the next time. */
-  async read(): Promise<void> {
-    const size = await stat(this.file).then(
-      (found) => found.size,
-      () => 0,
-    );
-    if (size <= this.#offset) return;
-    const handle = await open(this.file, 'r');
-    try {
-      const { buffer, bytesRead } = await handle.read(
-        Buffer.alloc(size - this.#offset),
-        0,
-        size - this.#offset,
-        this.#offset,
-      );
-      this.#offset += bytesRead;
-      // A character may be cut in two at the end only where a line is incomplete; the log is ASCII-escaped JSON lines.
-      const lines = (this.#rest + buffer.toString('utf8', 0, bytesRead)).split('\n');
+  async #read(): Promise<void> {
+    this.#handle ??= await open(this.file, 'r').catch(() => undefined);
+    if (!this.#handle) return;
+    for (;;) {
+      const { buffer, bytesRead } = await this.#handle.read(this.#buffer, 0, this.#buffer.length, null);
+      if (bytesRead === 0) return;
+      // A character that is cut in two waits for its end.
+      const lines = (this.#rest + this.#decoder.write(buffer.subarray(0, bytesRead))).split('\n');
       this.#rest = lines.pop() ?? '';
       for (const line of lines) if (line.trim() !== '') this.onEvent(JSON.parse(line) as EngineEvent);
-    } finally {
-      await handle.close();
     }
   }
 }

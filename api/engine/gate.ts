@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
-import { type FileHandle, mkdir, open, rm } from 'node:fs/promises';
+import { type FileHandle, link, mkdir, open, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -10,6 +10,19 @@ import { PROJECT } from './state.ts';
 const run = promisify(execFile);
 /** How often it is looked whether the engine has come to the gate, in milliseconds. */
 const LOOK = 5;
+
+/** The one pipe of each home: engines of one home wait one after the other, and to make one takes a process. */
+const pipes = new Map<string, Promise<string>>();
+
+function pipeOf(home: string): Promise<string> {
+  const made = pipes.get(home);
+  if (made) return made;
+  const file = join(home, 'gate');
+  const making = run('mkfifo', ['--mode=600', file]).then(() => file);
+  pipes.set(home, making);
+  making.catch(() => pipes.delete(home));
+  return making;
+}
 
 /**
  * Where an engine waits that was started before anybody knew for which stack. Without `--stack` the CLI takes the stack
@@ -31,7 +44,7 @@ export class Gate {
     const digest = createHash('sha1').update(join(folder, 'Pulumi.yaml')).digest('hex');
     const file = join(home, 'workspaces', `${PROJECT}-${digest}-workspace.json`);
     await mkdir(dirname(file), { recursive: true });
-    await run('mkfifo', ['--mode=600', file]);
+    await link(await pipeOf(home), file);
     // Open for both: nobody waits for the other side, and the end of this process ends the pipe.
     return new Gate(file, await open(file, constants.O_RDWR));
   }
