@@ -1,4 +1,4 @@
-import { mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, realpath, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -22,6 +22,13 @@ export interface CallSettings {
   readonly providers: string;
 }
 
+/** What is known only when an engine that was started ahead is needed. */
+export interface Target {
+  readonly stack: string;
+  /** Whether the live state is read before the program's wishes are compared with it. */
+  readonly refresh: boolean;
+}
+
 interface Parts {
   readonly folder: string;
   readonly served: ServedProgram;
@@ -38,23 +45,23 @@ export class EngineCall {
   #closed = false;
   readonly #parts: Promise<Parts>;
 
-  /** @param stack known now, or said by `run`: then the engine gets as far as it can without. */
+  /** @param target known now, or said by `run`: then the engine gets as far as it can without. */
   constructor(
     private readonly settings: CallSettings,
     args: readonly string[],
-    stack?: string,
+    target?: Target,
   ) {
-    this.#parts = this.#start(args, stack);
+    this.#parts = this.#start(args, target);
     this.#parts.catch(() => undefined);
   }
 
-  async #start(args: readonly string[], stack: string | undefined): Promise<Parts> {
+  async #start(args: readonly string[], target: Target | undefined): Promise<Parts> {
     const folder = await callFolder(this.settings.encryptedKey);
     const served = await serveProgram(async () => {
       if (!this.#program) throw new Error('the engine asked for a program before there was one');
       return await this.#program();
     });
-    const gate = stack === undefined ? await Gate.make(cliHome(), folder) : undefined;
+    const gate = target === undefined ? await Gate.make(cliHome(), folder) : undefined;
     const all = [
       ...args,
       ...[
@@ -64,7 +71,8 @@ export class EngineCall {
         '--exec-kind=auto.inline',
       ],
       ...[`--event-log=${eventsOf(folder)}`, '--config-file', configOf(folder)],
-      ...(stack === undefined ? [] : ['--stack', stack]),
+      ...(target === undefined ? [] : ['--stack', target.stack]),
+      ...(target?.refresh ? ['--refresh'] : []),
       ...COMMON,
     ];
     const cli = new Cli(cliBinary(), all, { cwd: folder, env: cliEnvironment(this.settings.providers) });
@@ -77,13 +85,14 @@ export class EngineCall {
    * @returns undefined when the engine, started ahead, had ended before it was told of the stack.
    */
   async run(
-    stack: string,
+    { stack, refresh }: Target,
     program: Program,
     signal: AbortSignal,
     onEvent: (event: EngineEvent) => void,
   ): Promise<CliResult | undefined> {
     const { folder, cli, gate } = await this.#parts;
     this.#program = program;
+    if (gate && refresh) await alwaysRefresh(folder);
     if (gate && !(await gate.pass(stack, () => cli.ended || signal.aborted))) {
       if (!signal.aborted) return undefined;
       // It has begun nothing.
@@ -114,7 +123,7 @@ export class EngineCall {
 export async function callFolder(encryptedKey: string): Promise<string> {
   const folder = await realpath(await mkdtemp(join(tmpdir(), 'run-')));
   await Promise.all([
-    writeFile(join(folder, 'Pulumi.yaml'), `name: ${PROJECT}\nruntime: nodejs\n`),
+    writeFile(projectOf(folder), PROJECT_FILE),
     writeFile(configOf(folder), `secretsprovider: ${SECRETS_PROVIDER}\nencryptedkey: ${encryptedKey}\n`),
   ]);
   return folder;
@@ -135,6 +144,19 @@ export async function callCli(
 ): Promise<CliResult> {
   const cli = new Cli(cliBinary(), [...args, '--stack', stack, ...COMMON], { cwd: folder, env: cliEnvironment('') });
   return await cli.end(signal);
+}
+
+const PROJECT_FILE = `name: ${PROJECT}\nruntime: nodejs\n`;
+
+function projectOf(folder: string): string {
+  return join(folder, 'Pulumi.yaml');
+}
+
+/** The engine takes the project's options when it knows the stack; it reads the file also before. */
+async function alwaysRefresh(folder: string): Promise<void> {
+  const next = join(folder, 'next.yaml');
+  await writeFile(next, `${PROJECT_FILE}options:\n  refresh: always\n`);
+  await rename(next, projectOf(folder));
 }
 
 function eventsOf(folder: string): string {

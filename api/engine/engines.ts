@@ -1,5 +1,5 @@
 import type { EngineEvent } from '../../engineEvents/steps.ts';
-import { type CallSettings, EngineCall } from './call.ts';
+import { type CallSettings, EngineCall, type Target } from './call.ts';
 import type { CliResult } from './cli.ts';
 import type { Command } from './messages.ts';
 import type { Program } from './program.ts';
@@ -8,17 +8,13 @@ type ProgramCommand = Exclude<Command, 'recover'>;
 
 const COMMANDS: Readonly<Record<ProgramCommand, readonly string[]>> = {
   preview: ['preview'],
-  // Also on an empty state, where there is nothing to look at.
-  up: ['up', '--yes', '--skip-preview', '--refresh'],
+  up: ['up', '--yes', '--skip-preview'],
   'preview-destroy': ['destroy', '--preview-only', '--run-program=true'],
   destroy: ['destroy', '--yes', '--skip-preview', '--remove', '--run-program=true'],
 };
 
-export interface Call {
+export interface Call extends Target {
   readonly command: ProgramCommand;
-  readonly stack: string;
-  /** Whether the live state is read before the program's wishes are compared with it; an `up` always does. */
-  readonly refresh: boolean;
 }
 
 /**
@@ -50,13 +46,12 @@ export class Engines {
     onEvent: (event: EngineEvent) => void,
   ): Promise<CliResult> {
     if (command === 'up') {
-      const result = await this.#runPrepared(stack, program, signal, onEvent);
+      const result = await this.#runPrepared({ stack, refresh }, program, signal, onEvent);
       if (result) return result;
     }
-    const args = [...COMMANDS[command], ...(refresh && command !== 'up' ? ['--refresh'] : [])];
-    const call = new EngineCall(this.settings, args, stack);
+    const call = new EngineCall(this.settings, COMMANDS[command], { stack, refresh });
     try {
-      const result = await call.run(stack, program, signal, onEvent);
+      const result = await call.run({ stack, refresh }, program, signal, onEvent);
       if (!result) throw new Error('the engine ended before it began');
       return result;
     } finally {
@@ -66,7 +61,7 @@ export class Engines {
 
   /** @returns undefined when there is none, or it has died while it waited. */
   async #runPrepared(
-    stack: string,
+    target: Target,
     program: Program,
     signal: AbortSignal,
     onEvent: (event: EngineEvent) => void,
@@ -74,7 +69,7 @@ export class Engines {
     const call = this.#next;
     this.#next = undefined;
     try {
-      return await call?.run(stack, program, signal, onEvent);
+      return await call?.run(target, program, signal, onEvent);
     } finally {
       if (call) await this.#close(call);
     }

@@ -31,6 +31,12 @@ const MOST_BYTES = 4096;
 export interface KeyService {
   /** For the CLI: where the service is, and its token. */
   readonly environment: { readonly VAULT_SERVER_URL: string; readonly VAULT_SERVER_TOKEN: string };
+  /**
+   * Whether this service's passphrase has encrypted a key.
+   *
+   * @param encryptedKey as a stack's state has it: in base64
+   */
+  opens(encryptedKey: string): Promise<boolean>;
   close(): void;
 }
 
@@ -48,6 +54,11 @@ export async function startKeyService(passphrase: string): Promise<KeyService> {
   const { port } = server.address() as AddressInfo;
   return {
     environment: { VAULT_SERVER_URL: `http://127.0.0.1:${port}`, VAULT_SERVER_TOKEN: token },
+    opens: (encryptedKey) =>
+      envelope.decrypt(Buffer.from(encryptedKey, 'base64').toString()).then(
+        () => true,
+        () => false,
+      ),
     close: () => {
       server.close();
       server.closeAllConnections();

@@ -83,6 +83,11 @@ class RunnerPool implements Engine {
     if (encryptedKey === undefined) {
       throw new Error(`the stack "${TEMPLATE}" has no encrypted key: delete it from the state`);
     }
+    if (!(await this.#keys.opens(encryptedKey))) {
+      throw new Error(
+        `the state in the database "${this.#environment.PGDATABASE}" was encrypted with another passphrase: start the service with that one as API_STATE_PASSPHRASE`,
+      );
+    }
     const { runner, settings, mostRuns, log } = this.options;
     this.#runners = new Runners({
       file: runner ?? new URL(runnerFile(import.meta.url), import.meta.url),

@@ -1,12 +1,18 @@
 import assert from 'node:assert/strict';
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
+import { execa } from 'execa';
 import pg from 'pg';
 import { EngineError } from '../../../api/engine/engine.ts';
+import { startKeyService } from '../../../api/engine/keyService.ts';
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts';
-import { engines, requestFor, runners, startEngine, until, wantedDatabase } from './support.ts';
+import { engines, PASSPHRASE, requestFor, runners, startEngine, until, wantedDatabase } from './support.ts';
 
 describe('the engine of the operations API', function () {
   this.timeout(120_000);
@@ -43,6 +49,14 @@ describe('the engine of the operations API', function () {
   };
 
   /** Kills the engine that runs; there may be none yet, or no more. */
+  const secretsProvider = async (stack: string) => {
+    const [row] = await postgres.query<{ data: { data: string } }>('SELECT data FROM pulumi_state WHERE key LIKE $1', {
+      database: 'operations',
+      values: [`%/${stack}.json.gz`],
+    });
+    const state = JSON.parse(gunzipSync(Buffer.from(row?.data.data ?? '', 'base64')).toString());
+    return state.checkpoint.latest.secrets_providers.type as string;
+  };
   const killEngines = () => {
     for (const pid of engines()) process.kill(pid, 'SIGKILL');
   };
@@ -118,6 +132,41 @@ describe('the engine of the operations API', function () {
     await started.engine.destroy(request);
   });
 
+  it('takes over stacks whose secrets a passphrase encrypts, and refuses to start with another passphrase', async () => {
+    const request = requestFor(wantedDatabase('older'));
+    const before = (await started.engine.apply(request)).credentials;
+    const keys = await startKeyService(PASSPHRASE);
+    const folder = await mkdtemp(join(tmpdir(), 'older-'));
+    try {
+      await writeFile(join(folder, 'Pulumi.yaml'), 'name: operations\nruntime: nodejs\n');
+      await execa('pulumi', ['stack', 'change-secrets-provider', 'passphrase', '--stack', request.stack], {
+        cwd: folder,
+        // It asks for the new one twice.
+        input: `${PASSPHRASE}\n${PASSPHRASE}\n`,
+        timeout: 30_000,
+        env: {
+          ...keys.environment,
+          PULUMI_BACKEND_URL: `postgres://postgres@${postgres.host}:${postgres.port}/operations?sslmode=disable`,
+          PGPASSWORD: postgres.password,
+          PULUMI_CONFIG_PASSPHRASE: PASSPHRASE,
+          PULUMI_HOME: folder,
+          PULUMI_DIY_BACKEND_GZIP: 'true',
+        },
+      });
+    } finally {
+      keys.close();
+      await rm(folder, { recursive: true });
+    }
+    assert.equal(await secretsProvider(request.stack), 'passphrase');
+    const after = (await started.engine.apply({ ...request, rotations: { application: '1' } })).credentials;
+    assert.equal(await secretsProvider(request.stack), 'cloud');
+    assert.equal(after?.migrations?.PGPASSWORD, before?.migrations?.PGPASSWORD);
+    assert.notEqual(after?.application?.PGPASSWORD, before?.application?.PGPASSWORD);
+    assert.deepEqual((await started.engine.drift({ ...request, rotations: { application: '1' } })).steps, []);
+    await started.engine.destroy(request);
+    await assert.rejects(startEngine(postgres, { passphrase: 'another' }), /encrypted with another passphrase/);
+  });
+
   it('says what the server says when it fails, without a secret', async () => {
     await postgres.query('CREATE ROLE taken_owner');
     await assert.rejects(started.engine.apply(requestFor(wantedDatabase('taken'))), (error: Error) => {
@@ -189,8 +238,10 @@ describe('the engine of the operations API', function () {
   it('does without the engine that waits when it has died, or lost its connection', async () => {
     const request = requestFor(wantedDatabase('waited'));
     await until('an engine waits', () => engines().length === 1);
+    const [waiting] = engines();
     killEngines();
-    await until('it is gone', () => engines().length === 0);
+    // Not only its first thread: until all have ended it can still be told of a stack.
+    await until('it is gone', () => !existsSync(`/proc/${waiting}`));
     await started.engine.apply(request);
     await until('an engine waits', () => engines().length === 1);
     await postgres.query(

@@ -14,7 +14,11 @@ export const PASSPHRASE = 'passphrase-of-the-test-state';
 /** An engine with its state in the database `operations` of the server, making databases on the same server. */
 export async function startEngine(
   postgres: TestPostgres,
-  { concurrency = 1, mostRuns }: { concurrency?: number; mostRuns?: number } = {},
+  {
+    concurrency = 1,
+    mostRuns,
+    passphrase = PASSPHRASE,
+  }: { concurrency?: number; mostRuns?: number; passphrase?: string } = {},
 ): Promise<{ engine: Engine; pool: pg.Pool; logged: readonly string[]; close(): Promise<void> }> {
   const logged: string[] = [];
   const found = await postgres.query("SELECT 1 FROM pg_database WHERE datname = 'operations'");
@@ -35,7 +39,7 @@ export async function startEngine(
       PGUSER: 'postgres',
       PGPASSWORD: postgres.password,
       PGSSLMODE: 'disable',
-      API_STATE_PASSPHRASE: PASSPHRASE,
+      API_STATE_PASSPHRASE: passphrase,
       ADMIN_USERNAME: 'postgres',
       ADMIN_PASSWORD: postgres.password,
       // The runner is TypeScript here.
