@@ -180,7 +180,7 @@ function cliEnvironment(providers: string): NodeJS.ProcessEnv {
     PULUMI_DEBUG_PROVIDERS: providers === '' ? undefined : providers,
     // It lives for half a second: to collect no garbage before there is this much saves a tenth of its work.
     GOGC: 'off',
-    GOMEMLIMIT: '160MiB',
+    GOMEMLIMIT: '120MiB',
     PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: 'true',
     // Without it the CLI knows no --event-log.
     PULUMI_DEBUG_COMMANDS: 'true',
