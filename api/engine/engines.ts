@@ -40,43 +40,25 @@ export class Engines {
   }
 
   async run(
-    { command, stack, refresh }: Call,
+    { command, ...target }: Call,
     program: Program,
     signal: AbortSignal,
     onEvent: (event: EngineEvent) => void,
   ): Promise<CliResult> {
-    if (command === 'up') {
-      const result = await this.#runPrepared({ stack, refresh }, program, signal, onEvent);
-      if (result) return result;
-    }
-    const call = new EngineCall(this.settings, COMMANDS[command], { stack, refresh });
-    try {
-      const result = await call.run({ stack, refresh }, program, signal, onEvent);
-      if (!result) throw new Error('the engine ended before it began');
-      return result;
-    } finally {
-      await this.#close(call);
-    }
-  }
-
-  /** @returns undefined when there is none, or it has died while it waited. */
-  async #runPrepared(
-    target: Target,
-    program: Program,
-    signal: AbortSignal,
-    onEvent: (event: EngineEvent) => void,
-  ): Promise<CliResult | undefined> {
-    const call = this.#next;
-    this.#next = undefined;
-    try {
-      return await call?.run(target, program, signal, onEvent);
-    } finally {
-      if (call) await this.#close(call);
-    }
-  }
-
-  async #close(call: EngineCall): Promise<void> {
-    if (!(await call.close())) this.#spent = true;
+    const use = async (call: EngineCall) => {
+      try {
+        return await call.run(target, program, signal, onEvent);
+      } finally {
+        if (!(await call.close())) this.#spent = true;
+      }
+    };
+    const waiting = command === 'up' ? this.#next : undefined;
+    if (waiting) this.#next = undefined;
+    const result =
+      // It may have died while it waited.
+      (waiting && (await use(waiting))) ?? (await use(new EngineCall(this.settings, COMMANDS[command], target)));
+    if (!result) throw new Error('the engine ended before it began');
+    return result;
   }
 
   async close(): Promise<void> {
