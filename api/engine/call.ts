@@ -8,7 +8,7 @@ import { Cli, type CliResult } from './cli.ts';
 import { Gate } from './gate.ts';
 import { SECRETS_PROVIDER } from './keyService.ts';
 import { type Program, type ServedProgram, serveProgram } from './program.ts';
-import { PROJECT } from './state.ts';
+import { PROJECT_FILE } from './state.ts';
 
 /** How often the event log is looked at while the engine runs, in milliseconds. */
 const TAIL = 100;
@@ -145,8 +145,6 @@ export async function callCli(
   const cli = new Cli(cliBinary(), [...args, '--stack', stack, ...COMMON], { cwd: folder, env: cliEnvironment('') });
   return await cli.end(signal);
 }
-
-const PROJECT_FILE = `name: ${PROJECT}\nruntime: nodejs\n`;
 
 function projectOf(folder: string): string {
   return join(folder, 'Pulumi.yaml');

@@ -1,9 +1,10 @@
-import { createCipheriv, createDecipheriv, createHash, randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
+import { createHash, randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { json } from 'node:stream/consumers';
 import { promisify } from 'node:util';
+import { seal, unseal } from '../sealing.ts';
 
 /** The key that the stacks name as their secrets provider, in the engine's notation. */
 export const SECRETS_PROVIDER = 'hashivault://operations';
@@ -12,8 +13,6 @@ const NAME = new URL(SECRETS_PROVIDER).host;
 /** How Vault begins what the first version of a key has encrypted. */
 const PREFIX = 'vault:v1:';
 const SALT_BYTES = 16;
-const NONCE_BYTES = 12;
-const TAG_BYTES = 16;
 const KEY_BYTES = 32;
 /** RFC 7914; the derivation takes a tenth of a second and 32 MiB, once in a process. */
 const COST = { N: 2 ** 15, r: 8, p: 1, maxmem: 64 * 2 ** 20 } as const;
@@ -111,20 +110,15 @@ class Envelope {
 
   async encrypt(plain: Buffer): Promise<string> {
     const salt = randomBytes(SALT_BYTES);
-    const nonce = randomBytes(NONCE_BYTES);
-    const cipher = createCipheriv('aes-256-gcm', await this.#key(salt), nonce).setAAD(Buffer.from(NAME));
-    const sealed = Buffer.concat([cipher.update(plain), cipher.final()]);
-    return PREFIX + Buffer.concat([salt, nonce, cipher.getAuthTag(), sealed]).toString('base64');
+    return PREFIX + Buffer.concat([salt, seal(plain, NAME, await this.#key(salt))]).toString('base64');
   }
 
   /** @throws when another passphrase has encrypted it, or nobody. */
   async decrypt(text: string): Promise<Buffer> {
     const bytes = Buffer.from(text.startsWith(PREFIX) ? text.slice(PREFIX.length) : '', 'base64');
-    const [salt, nonce, tag, sealed] = parts(bytes, [SALT_BYTES, NONCE_BYTES, TAG_BYTES]);
+    const key = await this.#key(bytes.subarray(0, SALT_BYTES));
     try {
-      const cipher = createDecipheriv('aes-256-gcm', await this.#key(salt), nonce).setAAD(Buffer.from(NAME));
-      cipher.setAuthTag(tag);
-      return Buffer.concat([cipher.update(sealed), cipher.final()]);
+      return unseal(bytes.subarray(SALT_BYTES), NAME, key);
     } catch {
       throw new Error("the passphrase of the service's state is not the one that has encrypted it");
     }
@@ -144,14 +138,3 @@ class Envelope {
 
 const MOST_KEYS = 16;
 const derive = promisify<string, Buffer, number, typeof COST, Buffer>(scrypt);
-
-function parts(bytes: Buffer, lengths: readonly [number, number, number]): [Buffer, Buffer, Buffer, Buffer] {
-  const [first, second, third] = lengths;
-  const ends = [first, first + second, first + second + third] as const;
-  return [
-    bytes.subarray(0, ends[0]),
-    bytes.subarray(ends[0], ends[1]),
-    bytes.subarray(ends[1], ends[2]),
-    bytes.subarray(ends[2]),
-  ];
-}

@@ -11,7 +11,7 @@ import { type Engine, EngineEnded, EngineError, type EngineRequest } from './eng
 import { type KeyService, SECRETS_PROVIDER, startKeyService } from './keyService.ts';
 import type { Command, RunMessage, RunResult } from './messages.ts';
 import { Runners } from './runners.ts';
-import { type PendingOperation, PROJECT, STATE_ENVIRONMENT, StateTable } from './state.ts';
+import { type PendingOperation, PROJECT_FILE, STATE_ENVIRONMENT, StateTable } from './state.ts';
 
 /** Its copies become the stacks of new databases. The one without "keyed" is of services whose stacks name a passphrase. */
 const TEMPLATE = 'template-keyed';
@@ -102,9 +102,8 @@ class RunnerPool implements Engine {
 
   async #createTemplate(): Promise<void> {
     const directory = join(this.#home, 'template');
-    const project = `name: ${PROJECT}\nruntime: nodejs\n`;
     await mkdir(directory, { recursive: true });
-    await writeFile(join(directory, 'Pulumi.yaml'), project);
+    await writeFile(join(directory, 'Pulumi.yaml'), PROJECT_FILE);
     const args = [
       'stack',
       'init',

@@ -6,6 +6,9 @@ import type { Graph } from '../model.ts';
 /** Name of the Pulumi project of all databases' stacks. */
 export const PROJECT = 'operations';
 
+/** What `Pulumi.yaml` of that project says. */
+export const PROJECT_FILE = `name: ${PROJECT}\nruntime: nodejs\n`;
+
 /** The parts that are read here of a stored stack (`apitype.VersionedCheckpoint`). */
 interface StoredStack {
   readonly version: number;

@@ -1,25 +1,15 @@
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import type { Credentials } from '../model.ts';
+import * as sealing from '../sealing.ts';
 import type { Queryable } from './transaction.ts';
-
-const CIPHER = 'aes-256-gcm';
-const NONCE = 12;
-const TAG = 16;
 
 /** Encrypts credentials for the operation `id`: they cannot be passed off as another operation's. */
 export function seal(credentials: Credentials, id: string, key: Buffer): Buffer {
-  const nonce = randomBytes(NONCE);
-  const cipher = createCipheriv(CIPHER, key, nonce).setAAD(Buffer.from(id));
-  const text = Buffer.concat([cipher.update(JSON.stringify(credentials), 'utf8'), cipher.final()]);
-  return Buffer.concat([nonce, cipher.getAuthTag(), text]);
+  return sealing.seal(Buffer.from(JSON.stringify(credentials)), id, key);
 }
 
 /** @throws when the key or the id is another, or the bytes were changed. */
 export function unseal(sealed: Buffer, id: string, key: Buffer): Credentials {
-  const decipher = createDecipheriv(CIPHER, key, sealed.subarray(0, NONCE)).setAAD(Buffer.from(id));
-  decipher.setAuthTag(sealed.subarray(NONCE, NONCE + TAG));
-  const text = Buffer.concat([decipher.update(sealed.subarray(NONCE + TAG)), decipher.final()]);
-  return JSON.parse(text.toString('utf8')) as Credentials;
+  return JSON.parse(sealing.unseal(sealed, id, key).toString()) as Credentials;
 }
 
 /** Keeps sealed credentials for 24 hours. */
