@@ -37,26 +37,21 @@ export const schema: Handler = {
         attributes.owner ?? '',
         await resolveOwner(session, current ?? ''),
       ];
-      if (current !== undefined) {
-        if (!boolean(values, 'ifNotExists', true)) {
-          throw new Error(
-            `schema "${attributes.name}" is in database "${database}" already: set ifNotExists, or import it`,
-          );
-        }
-        await actingFor(session, info, owners, async () => {
-          for (const statement of alterSchemaSql({ name: attributes.name, owner: current }, attributes)) {
-            await session.run(statement);
-          }
-        });
-      } else {
-        await actingFor(session, info, owners, () => session.run(createSchemaSql(attributes)));
+      if (current !== undefined && !boolean(values, 'ifNotExists', true)) {
+        throw new Error(
+          `schema "${attributes.name}" is in database "${database}" already: set ifNotExists, or import it`,
+        );
       }
+      const statements = [
+        ...(current === undefined
+          ? [createSchemaSql(attributes)]
+          : alterSchemaSql({ name: attributes.name, owner: current }, attributes)),
+        ...policies(values).flatMap((policy) => grantPolicySql(attributes.name, policy)),
+      ];
       await actingFor(session, info, owners, async () => {
-        for (const policy of policies(values)) {
-          for (const statement of grantPolicySql(attributes.name, policy)) await session.run(statement);
-        }
+        for (const statement of statements) await session.run(statement);
       });
-      return foundSchema(values, database, attributes.name, (await liveOwner(session, attributes.name)) ?? '');
+      return changedSchema(session, values, database, attributes.name);
     });
   },
 
@@ -92,7 +87,7 @@ export const schema: Handler = {
           for (const statement of grantPolicySql(next.name, policy)) await session.run(statement);
         }
       });
-      return foundSchema(values, database, next.name, (await liveOwner(session, next.name)) ?? '');
+      return changedSchema(session, values, database, next.name);
     });
   },
 
@@ -111,6 +106,11 @@ export const schema: Handler = {
 
 function foundSchema(values: PropertyMap, database: string, name: string, owner: string): Found {
   return { id: `${database}.${name}`, values: { policies: [], ...values, database, name, owner } };
+}
+
+/** What a change of this transaction has made of a schema. */
+async function changedSchema(session: Session, values: PropertyMap, database: string, name: string): Promise<Found> {
+  return foundSchema(values, database, name, (await liveOwner(session, name)) ?? '');
 }
 
 function databaseOf({ server }: Context, values: PropertyMap): string {
